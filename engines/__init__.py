@@ -1,0 +1,1 @@
+"""Models behind one protocol. Knows nothing of suites, audits or screens."""

@@ -1,0 +1,192 @@
+"""Suites, items, conditions, tasks and verdicts: the words in which something is asked and judged.
+
+A suite is data (see `suites.loader`); a task is the code that turns an item under a condition into an engine request
+and an answer into a verdict. Tasks are pure: no state, no clock, no randomness.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from engines.base import ChoiceRequest, ChoiceScores, GenerateRequest, Generation
+
+Form = Literal["plain", "chat"]
+"""Plain text to be continued, or a user's message in the model's chat template."""
+
+UNUSABLE = frozenset({"refused", "unparsed", "empty", "error"})
+"""Kinds of verdict that say that there is no answer to judge. They never count as another class."""
+
+Answer = ChoiceScores | Generation
+
+
+class SuiteError(Exception):
+    """A suite cannot be used as it is; the message names file, line and field and what is wrong, in one line."""
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a fact can be checked."""
+
+    id: str
+    title: str
+    publisher: str = ""
+    year: str = ""
+    address: str = ""
+    note: str = ""
+
+
+class PromptText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One wording of a task's question in one language."""
+
+    language: str
+    version: int
+    text: str
+    lead: str = ""
+    """Put before each option that is scored (for instance a space)."""
+    cue: str = ""
+    """Appended where the question is put as plain text, to show that an answer begins."""
+    separator: str = ""
+    """Between the candidates of a list."""
+
+
+class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A task as its suite declares it. `kind` is the engine call and form of answer, `rule` the code that judges."""
+
+    id: str
+    title: str
+    kind: Literal["choice", "choice-generated", "short-answer"]
+    rule: str
+    prompts: tuple[PromptText, ...]
+    form: Literal["plain", "chat"] = "plain"
+    """The default prompt form; `chat` falls back to plain for models without a template."""
+    orders: int = 1
+    """Default number of option orders in which each item is asked."""
+    max_tokens: int = 48
+    about: str = ""
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One thing that a suite asks about. `data` is the item as it stands in the pack, checked against its schema."""
+
+    id: str
+    hash: str
+    """SHA-256 of the canonical JSON of `data`."""
+    stratum: str
+    """What `--limit` stratifies by: culture, category or another even split."""
+    data: dict[str, Any]
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """A suite, loaded and checked."""
+
+    id: str
+    version: str
+    hash: str
+    """SHA-256 over the manifest and all item hashes: equal if and only if the content is equal."""
+    title: str
+    languages: tuple[str, ...]
+    measures: str
+    method: str
+    citation: str
+    licence: str
+    limits: str
+    """What the suite cannot show, in plain words."""
+    warning: str = ""
+    item_kind: str
+    tasks: tuple[TaskSpec, ...]
+    sources: tuple[Source, ...] = ()
+    items: tuple[Item, ...] = ()
+
+    def task(self, task_id: str) -> TaskSpec:
+        """The task of that id; raises KeyError."""
+        for spec in self.tasks:
+            if spec.id == task_id:
+                return spec
+        raise KeyError(task_id)
+
+
+class Condition(msgspec.Struct, frozen=True, order=True):
+    """The way in which an item is asked. `order` numbers the presentation of the options, 0 the stored one."""
+
+    language: str = ""
+    version: int = 1
+    order: int = 0
+    form: Form = "plain"
+    context: str = ""
+    persona: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the task's rule makes of an answer.
+
+    `choice` is the canonical answer (an option's key: the same whatever the order it was offered in), "" where there is
+    none. `margin` is best minus second option in nats, for likelihood tasks. `values` holds further figures that the
+    task's metrics read. `reason` says in one sentence which rule gave the verdict and on what.
+    """
+
+    kind: str
+    choice: str = ""
+    reason: str = ""
+    margin: float | None = None
+    values: dict[str, float] = {}
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is an answer at all."""
+        return self.kind not in UNUSABLE
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure that a task reports. Values of a `share` are 0 or 1, those of a `mean` are in `unit`."""
+
+    id: str
+    title: str
+    """As a row of the findings table, without the language."""
+    kind: Literal["share", "mean"]
+    unit: Literal["%", "nats"]
+    null: float | None = None
+    """The value that a model without the preference would have; None where there is none."""
+    languages: tuple[str, ...] = ()
+    """Languages in which the metric means something; () for all of the task's."""
+    about: str = ""
+    """What a high and a low value mean, in one or two sentences for the screen."""
+    stability: bool = True
+    """Whether stability over presentations is given for it."""
+    headline: bool = False
+
+
+class Task(Protocol):
+    """The code behind a `TaskSpec`; see `suites.tasks.task_for`."""
+
+    suite: Suite
+    spec: TaskSpec
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The figures that it reports, in the order in which they are shown."""
+
+    def orders(self, item: Item, count: int) -> int:
+        """How many different presentations the item has, at most `count`."""
+
+    def options(self, item: Item, condition: Condition) -> tuple[str, ...]:
+        """Keys of the options in the order in which they are offered (or scored); () for a free answer."""
+
+    def option_text(self, item: Item, condition: Condition, key: str) -> str:
+        """An option as a person reads it."""
+
+    def choices(self, item: Item) -> int:
+        """K: among how many canonical answers a random respondent would choose, for the stability's correction."""
+
+    def request(self, item: Item, condition: Condition) -> ChoiceRequest | GenerateRequest:
+        """What the engine is asked. Sampling and seed of a GenerateRequest are the runner's to fill in, but
+        `max_tokens` and `stop` are the task's."""
+
+    def judge(self, item: Item, condition: Condition, answer: Answer) -> Verdict:
+        """What the answer is. Never raises on anything that a model wrote."""
+
+    def measure(self, metric: Metric, item: Item, condition: Condition, verdict: Verdict) -> float | None:
+        """The metric's value for one answer; None where it has none (unusable, or not of the metric's concern)."""
+
+    def gold(self, item: Item, condition: Condition) -> tuple[str, ...]:
+        """Keys of the right answers; () where there is no right one."""

@@ -1,0 +1,1 @@
+"""The core of the application, free of any user interface and of any model library."""

@@ -1,0 +1,1 @@
+"""Plan, trials, runner, findings: an audit from what is asked to what was found."""
