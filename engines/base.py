@@ -34,7 +34,7 @@ class Message(msgspec.Struct, frozen=True):
 Prompt = str | tuple[Message, ...]
 """Plain text to be continued, or a chat for the model's own template."""
 
-Shape = Literal["branched", "plain", "chunks-16", "chunks-64"]
+Shape = Literal["branched", "plain", "chunks-13", "chunks-50"]
 """How the tokens of one item are laid out in batches.
 
 `branched` is the one that counts: options branch off their prompt in one batch. `plain` evaluates each option with its

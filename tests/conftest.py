@@ -16,3 +16,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("NO_COLOR", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def starters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The two real starter models, by name, put together once a test session. Skips where their wheels are absent."""
+    from engines.starter import ensure_starters
+
+    folder = tmp_path_factory.mktemp("starters")
+    found = {report.name: report.path for report in ensure_starters(folder) if report.path is not None}
+    if len(found) < 2:
+        pytest.skip("the starter models' wheels are not installed (make install)")
+    return found
