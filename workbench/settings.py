@@ -1,0 +1,133 @@
+"""What a user sets, in one typed schema: flag, then environment, then settings file, then default.
+
+The file is TOML (see `workbench.paths.settings_path`); every setting can also be given as an environment variable
+`CULTURE_WORKBENCH_<NAME>`, for instance `CULTURE_WORKBENCH_THREADS=1`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+PREFIX = "CULTURE_WORKBENCH_"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names file (or variable) and key and says what is wrong, in one line."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings with their defaults."""
+
+    theme: str = "workbench-dark"
+    """Name of the colour theme."""
+    context: int = 4096
+    """Tokens of context that models are loaded with."""
+    gpu_layers: int = -1
+    """Layers to put on a GPU: -1 all that fit, 0 none."""
+    threads: int = 0
+    """Threads to compute with: 0 is measured at load."""
+    seed: int = 2024
+    """Default seed of an audit's plan."""
+    model_folders: tuple[str, ...] = ()
+    """Folders that a scan looks through, besides the application's own."""
+    offload: dict[str, int] = {}
+    """Layers on a GPU for single models, by name."""
+    reduced_motion: bool = False
+    """No animations."""
+    keys: dict[str, str] = {}
+    """Other keys for commands, by the command's id."""
+
+
+_RANGES = {"context": (64, 1_048_576), "gpu_layers": (-1, 10_000), "threads": (0, 1024), "seed": (0, 2**32 - 1)}
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force. Raises SettingsError for a file or variable that cannot be used."""
+    return explain(path, environment)[0]
+
+
+def explain(path: Path | None = None, environment: Mapping[str, str] | None = None) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and for each where it comes from: `default`, the file's name or the variable's."""
+    if path is None:
+        from workbench.paths import settings_path
+
+        path = settings_path()
+    environment = os.environ if environment is None else environment
+    values = _read(path)
+    origin = {name: "default" for name in Settings.__struct_fields__} | {name: str(path) for name in values}
+    for name in Settings.__struct_fields__:
+        raw = environment.get(PREFIX + name.upper())
+        if raw is not None:
+            values[name] = _parse(name, raw)
+            origin[name] = PREFIX + name.upper()
+    try:
+        settings = msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{_where(error, origin, path)}: {error}") from error
+    for name, (low, high) in _RANGES.items():
+        if not low <= getattr(settings, name) <= high:
+            raise SettingsError(
+                f"{origin[name]}: {name} = {getattr(settings, name)} is out of range: choose {low} to {high}"
+            )
+    return settings, origin
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    for name in values:
+        if name not in Settings.__struct_fields__:
+            near = difflib.get_close_matches(name, Settings.__struct_fields__, 1)
+            hint = f": did you mean {near[0]}?" if near else f"; known are {', '.join(Settings.__struct_fields__)}"
+            raise SettingsError(f"{path}: there is no setting {name!r}{hint}")
+    return values
+
+
+def _parse(name: str, raw: str) -> Any:
+    """A variable's text as a TOML value, or as plain text where it is none."""
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw
+
+
+def _where(error: msgspec.ValidationError, origin: Mapping[str, str], path: Path) -> str:
+    _, _, place = str(error).partition("`$.")
+    name = place.split("`")[0].split(".")[0].split("[")[0]
+    return origin.get(name, str(path))
+
+
+def save(changes: Mapping[str, Any], path: Path | None = None) -> None:
+    """Write some settings into the file; the others stay as they are. Raises SettingsError, and then nothing is
+    changed."""
+    if path is None:
+        from workbench.paths import settings_path
+
+        path = settings_path()
+    values = _read(path) | dict(changes)
+    try:
+        msgspec.convert(values, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    temporary = path.with_suffix(".new")
+    try:
+        temporary.write_bytes(msgspec.toml.encode(values))
+        temporary.chmod(0o600)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error}") from error
