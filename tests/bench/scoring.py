@@ -153,7 +153,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for report in ensure_starters(Path(folder)):
             if report.path is None:
-                sys.exit(f"{report.name}: {report.problem}")
+                sys.exit(f"{report.name}: {report.message}")
             if not options.models or report.name in options.models:
                 measure(report.path, options)
 
