@@ -257,9 +257,16 @@ def _environment() -> dict[str, str]:
     return kept
 
 
-def open_engine(path: str, options: LoadOptions, *, name: str = "", fingerprint: str = "") -> EngineProcess:
+def open_engine(
+    path: str,
+    options: LoadOptions,
+    *,
+    name: str = "",
+    fingerprint: str = "",
+    log: Callable[[str], None] | None = None,
+) -> EngineProcess:
     """The engine for what `path` is. Raises EngineError for what no engine here can load."""
     file = Path(path)
     if file.is_dir():
         raise EngineError(f"{path}: a folder; this version loads GGUF files, so give the path of a .gguf file")
-    return EngineProcess("gguf", file, options, name=name, fingerprint=fingerprint)
+    return EngineProcess("gguf", file, options, name=name, fingerprint=fingerprint, log=log)
