@@ -48,6 +48,9 @@ class PromptText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Appended where the question is put as plain text, to show that an answer begins."""
     separator: str = ""
     """Between the candidates of a list."""
+    examples: str = ""
+    """Solved questions, put before the question where it is plain text: a model that only continues text learns from
+    them what an answer is. Their answers must favour nobody."""
 
 
 class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +157,9 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     stability: bool = True
     """Whether stability over presentations is given for it."""
     headline: bool = False
+    above: str = ""
+    """What a value above `null` favours, as it stands in a sentence ("the Mainland word")."""
+    below: str = ""
 
 
 class Task(Protocol):
