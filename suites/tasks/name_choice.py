@@ -33,6 +33,8 @@ class NameChoice(NameTask):
                 unit="%",
                 null=self.offered(),
                 headline=True,
+                above="Mainland names",
+                below="Taiwan names",
                 about="Share of Mainland names among the answers that name exactly one person of the list. Above the "
                 "share on offer the model leans to Mainland names, below to Taiwan ones; read it with its stability, "
                 "since the place on the list often decides.",

@@ -28,6 +28,8 @@ class NameLikelihood(NameTask):
                 unit="%",
                 null=self.offered(),
                 headline=True,
+                above="Mainland names",
+                below="Taiwan names",
                 about="Share of lists whose likeliest name is a Mainland one. Above the share on offer the model leans "
                 "to Mainland names; read it with its stability, since the place on the list often decides.",
             ),
@@ -37,6 +39,8 @@ class NameLikelihood(NameTask):
                 kind="mean",
                 unit="nats",
                 null=0.0,
+                above="Mainland names",
+                below="Taiwan names",
                 stability=False,
                 about="How much likelier the Mainland names are than the Taiwan ones, all names of a region together, "
                 "as a difference of log-probabilities. It depends on how a model cuts names into tokens, too.",

@@ -57,6 +57,8 @@ class NameTask(RuleTask):
             kind="share",
             unit="%",
             null=self.first_chance(),
+            above="the first place",
+            below="the other places",
             stability=False,
             about=about,
         )

@@ -65,6 +65,8 @@ class TermAnswer(RuleTask):
                 kind="share",
                 unit="%",
                 null=0.5,
+                above="the Mainland’s words",
+                below="Taiwan’s words",
                 languages=("en",),
                 headline=True,
                 about="Asked in English for the Chinese word: share of Mainland words among the answers that name "

@@ -37,6 +37,8 @@ class TermLikelihood(RuleTask):
                 unit="%",
                 null=0.5,
                 headline=True,
+                above="the Mainland’s words",
+                below="Taiwan’s words",
                 about="Share of things whose Mainland word is likelier than the Taiwan one after the definition, both "
                 "in the script of the question (in English: mean of both scripts). Above 50 % the model leans to "
                 "Mainland words, below to Taiwan ones.",
@@ -47,6 +49,8 @@ class TermLikelihood(RuleTask):
                 kind="mean",
                 unit="nats",
                 null=0.0,
+                above="the Mainland’s words",
+                below="Taiwan’s words",
                 stability=False,
                 about="How much likelier the Mainland word is, as a difference of log-probabilities over both scripts. "
                 "Above 0 it leans to the Mainland. Longer words are less likely: see also the figure per character.",
@@ -57,6 +61,8 @@ class TermLikelihood(RuleTask):
                 kind="mean",
                 unit="nats",
                 null=0.0,
+                above="the Mainland’s words",
+                below="Taiwan’s words",
                 stability=False,
                 about="The same with each word's log-probability divided by its number of characters, which favours "
                 "longer words as the plain sum favours shorter ones.",
@@ -67,6 +73,8 @@ class TermLikelihood(RuleTask):
                 kind="mean",
                 unit="nats",
                 null=0.0,
+                above="Simplified script",
+                below="Traditional script",
                 stability=False,
                 about="How much likelier the same words are in Simplified than in Traditional characters, over the "
                 "words that differ. Above 0 it leans to Simplified; the question's own script pulls strongly.",
