@@ -15,10 +15,9 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from engines.base import ChoiceRequest, ChoiceScores, GenerateRequest, Sampling, Shape
-from suites.base import Condition, Item, Metric, Suite, Verdict
+from suites.base import Condition, Item, Suite, Verdict
 from suites.tasks import task_for
 from suites.tasks.name_choice import NameChoice
-from suites.tasks.term_likelihood import TermLikelihood
 from workbench.audits import events
 from workbench.audits.build import build_plan
 from workbench.audits.compute import compute_findings
@@ -30,7 +29,7 @@ from workbench.history import History, JudgedRow
 
 
 def leaning(mainland_places: Sequence[int], nats: float = 4.0) -> Scripted:
-    """Gives the Mainland word of these items `nats` more than the Taiwan one, and of the others as much less."""
+    """Gives the Mainland’s words of these items `nats` more than the Taiwan one, and of the others as much less."""
 
     def score(request: ChoiceRequest, place: int) -> float:
         favoured = (place < 2) == (place_of(request) in mainland_places)
@@ -81,33 +80,18 @@ def test_the_share_of_likelier_words_is_the_scripts_with_its_wilson_interval(lab
     assert margin.low < margin.estimate < margin.high
 
 
-@pytest.fixture
-def favouring(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The share of likelier words says in a sentence what it favours."""
-    plain = TermLikelihood.metrics.fget
-    assert plain is not None
-
-    def metrics(task: TermLikelihood) -> tuple[Metric, ...]:
-        share, *others = plain(task)
-        return (msgspec.structs.replace(share, above="the Mainland word", below="the Taiwan word"), *others)
-
-    monkeypatch.setattr(TermLikelihood, "metrics", property(metrics))
-
-
-@pytest.mark.usefixtures("favouring")
 def test_clear_preferences_are_said_and_found(lab: Lab) -> None:
     suite = terms(12, versions=2, languages=("zh-Hans",))
     audit = lab.complete(build_plan([model("alpha")], [suite]), [suite], Garage(alpha=lambda: leaning(range(12))))
     share = finding(lab, audit, "mainland-word-likelier")
     assert (share.estimate, share.n, share.stability, share.flips) == (1.0, 12, 1.0, 0.0)
-    assert share.words.startswith("alpha prefers the Mainland word (100 %")
+    assert share.words.startswith("alpha prefers the Mainland’s words (100 %")
     assert share.warnings == ()
     assert finding(lab, audit, "region-margin").estimate == pytest.approx(4.0)
     assert finding(lab, audit, "region-margin-per-character").estimate == pytest.approx(2.0)
     assert finding(lab, audit, "script-margin").estimate == pytest.approx(0.0)
 
 
-@pytest.mark.usefixtures("favouring")
 def test_a_preference_that_turns_with_the_wording_is_not_called_one(lab: Lab) -> None:
     """Mainland's word in the first wording of every item, and in both wordings of eleven of twenty."""
     suite = terms(20, versions=2, languages=("zh-Hans",))
@@ -277,7 +261,12 @@ def test_baselines_stand_beside_the_share_of_right_answers_and_nothing_else(
     def right(task: NameChoice, item: Item, condition: Condition) -> tuple[str, ...]:
         return tuple(one["name"] for one in item.data["candidates"] if one["region"] == "mainland")
 
+    stated = NameChoice.metrics.fget
+    assert stated is not None
+    # Where there is a right answer, nobody is favoured by a wrong one.
+    unfavoured = property(lambda task: tuple(msgspec.structs.replace(one, above="", below="") for one in stated(task)))
     monkeypatch.setattr(NameChoice, "gold", right)
+    monkeypatch.setattr(NameChoice, "metrics", unfavoured)
     suite = names(8)
     audit = lab.complete(
         build_plan([model("alpha")], [suite]), [suite], Garage(alpha=lambda: Scripted("alpha", write=steady))
