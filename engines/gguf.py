@@ -45,6 +45,7 @@ from engines.trie import Node, boundary, branch, common_length
 
 SEQUENCES = 64
 """Sequences in the cache: 0 holds the shared prefix, the last one what fills a batch up, the others an option each."""
+FILLER = SEQUENCES - 1
 UBATCH = 512
 TILE = 8
 """Rows that matrix kernels of llama.cpp take together. Those left over at the end of a batch go through other kernels,
@@ -285,15 +286,13 @@ class GgufEngine:
         if not self._branching:
             self._decode()
             return
-        fillers = -self._batch.count % TILE
         outputs = -self._batch.outputs % TILE
-        while fillers < outputs:
-            fillers += TILE
-        for position in range(fillers):
-            self._batch.add(0, position, (SEQUENCES - 1,), position < outputs)
+        while self._batch.count % TILE or outputs > 0:
+            self._batch.fill(outputs > 0)
+            outputs -= 1
         self._decode()
-        if fillers:
-            llama_cpp.llama_memory_seq_rm(self._memory, SEQUENCES - 1, -1, -1)
+        if self._batch.fillers:
+            llama_cpp.llama_memory_seq_rm(self._memory, FILLER, -1, -1)
 
     def _decode(self) -> None:
         if self._cancel.is_set():
@@ -396,10 +395,10 @@ class GgufEngine:
         # The token before the boundary is decoded with the item, since its logits are needed there.
         reused = min(common_length(shared, head), start - 1) if shape == "branched" else 0
         nodes, paths = branch([tokens[start:] for tokens in joined])
-        inner = sum(node.inner for node in nodes)
-        if max(len(shared), reused) + (start - reused) + inner > self._context_length:
+        if start + sum(node.inner for node in nodes) > self._context_length:
             raise _TooLong
-        self._share(shared if reused else [])
+        # No more than the item goes on from: a cell between prefix and item would shift the lanes of its attention.
+        self._share(shared[:reused])
         rows = self._branched(head, reused, nodes, len(joined), _chunk(shape))
         results = []
         for path in paths:
@@ -416,8 +415,10 @@ class GgufEngine:
         """Decode prompt and tree; the distributions after the prompt (-1) and after each inner node, by its index.
 
         Leaves are not decoded: nobody asks what comes after them. The sequences are used in groups where there are
-        more options than sequences: the prompt is then decoded with the first group and stays for the others. A
-        `chunk` is a layout to be compared with: the prompt in pieces, and nothing filled up.
+        more options than sequences: the prompt is then decoded with the first group and stays for the others. Each
+        token of an option gets a cell that lies whole tiles after the one that it would have alone, so that attention
+        adds up the same numbers in the same lanes. A `chunk` is a layout to be compared with: the prompt in pieces, and
+        nothing filled up.
         """
         wanted: dict[int, set[int]] = {-1: set()}
         for index, node in enumerate(nodes):
@@ -425,6 +426,8 @@ class GgufEngine:
             if node.inner:
                 wanted.setdefault(index, set())
         rows: dict[int, _Row] = {}
+        # Close to the end of the context there is no room for it.
+        aligned = not chunk and len(head) + len(nodes) + TILE * options <= self._context_length
         room = SEQUENCES - 2
         prompt_sequences = range(1, min(options, room) + 1)
         if reused:
@@ -446,10 +449,13 @@ class GgufEngine:
             else:
                 for sequence in prompt_sequences:
                     llama_cpp.llama_memory_seq_rm(self._memory, sequence, len(head), -1)
-            at: dict[int, int] = {-1: self._batch.count - 1} if first == 0 else {}
+            tree = self._batch.count
+            at: dict[int, int] = {-1: tree - 1} if first == 0 else {}
             for index, node in enumerate(nodes):
                 sequences = [option - first + 1 for option in node.options if option in group]
                 if node.inner and sequences:
+                    while aligned and (self._batch.count - tree - node.depth) % TILE:
+                        self._batch.fill(False)
                     at[index] = self._batch.count
                     self._batch.add(node.token, len(head) + node.depth, sequences, True)
             if not at:
@@ -603,13 +609,19 @@ class _Batch:
         self.raw = llama_cpp.llama_batch_init(tokens, 0, sequences)
         self._room = tokens
         self.outputs = 0
+        self.fillers = 0
 
     @property
     def count(self) -> int:
         return int(self.raw.n_tokens)
 
     def clear(self) -> None:
-        self.raw.n_tokens = self.outputs = 0
+        self.raw.n_tokens = self.outputs = self.fillers = 0
+
+    def fill(self, logits: bool) -> None:
+        """Add a token that nobody asks about."""
+        self.add(0, self.fillers, (FILLER,), logits)
+        self.fillers += 1
 
     def add(self, token: int, position: int, sequences: Sequence[int], logits: bool) -> None:
         index = self.raw.n_tokens
