@@ -50,7 +50,7 @@ run: install ## Open the workbench
 
 demo: install ## One small audit of the two starter models without a screen (about 3 minutes)
 	@$(VENV)/bin/culture-workbench audit smollm2-135m-instruct gemma-3-270m -s sc-tc-terms -s sc-tc-names \
-		--quick --limit 8 --note "make demo"
+		--quick --limit 6 --note "make demo"
 
 check: $(VENV)/.test ## Lint, types, layers
 	$(VENV)/bin/ruff check .

@@ -1,0 +1,1 @@
+"""Stylesheets and pictures of the application; no code of the application itself."""

@@ -1,0 +1,77 @@
+"""Findings sorted into the rows of a table: one a metric and language, the models side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from workbench.audits.findings import Comparison, Finding, Findings
+from workbench.audits.plan import Plan
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric in a language. `findings` are in the order of `models`; None where a model has none."""
+
+    suite: str
+    task: str
+    metric: str
+    language: str
+    title: str
+    unit: str
+    findings: tuple[Finding | None, ...]
+    comparison: Comparison | None
+    """The first two models against each other, where there are two."""
+    others: tuple[Comparison, ...]
+    """Every other comparison that this row is part of: further models, languages of one model."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the models differ here (p adjusted under .05)."""
+        pairs = [one for one in (self.comparison, *self.others) if one is not None and one.kind == "model"]
+        return any(one.p_adjusted is not None and one.p_adjusted < 0.05 for one in pairs)
+
+    @property
+    def warned(self) -> bool:
+        """Whether there is something to be warned of, beyond that the audit was quick."""
+        return bool(self.warnings)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to be warned of, each once."""
+        said = [line for one in self.findings if one is not None for line in one.warnings]
+        return tuple(dict.fromkeys(line for line in said if not line.startswith("quick:")))
+
+
+def table_rows(plan: Plan, found: Findings) -> list[Row]:
+    """All rows, in the order in which the findings stand."""
+    models = [model.key for model in plan.models]
+    places: dict[tuple[str, str, str, str], dict[str, Finding]] = {}
+    for finding in found.findings:
+        key = (finding.suite, finding.task, finding.metric, finding.condition.get("language", ""))
+        places.setdefault(key, {})[finding.model] = finding
+    rows = []
+    for key, by_model in places.items():
+        first = next(iter(by_model.values()))
+        about = [one for one in found.comparisons if (one.suite, one.task, one.metric) == key[:3]]
+        between = [one for one in about if one.kind == "model" and one.condition.get("language", "") == key[3]]
+        languages = [one for one in about if one.kind == "language" and key[3] in (one.a, one.b)]
+        rows.append(
+            Row(
+                suite=key[0],
+                task=key[1],
+                metric=key[2],
+                language=key[3],
+                title=first.title,
+                unit=first.unit,
+                findings=tuple(by_model.get(model) for model in models),
+                comparison=between[0] if between else None,
+                others=(*between[1:], *languages),
+            )
+        )
+    return rows
+
+
+def neighbours(rows: Sequence[Row], row: Row) -> list[Row]:
+    """The same metric in all languages: what a plot shows together."""
+    return [one for one in rows if (one.suite, one.task, one.metric) == (row.suite, row.task, row.metric)]

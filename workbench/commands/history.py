@@ -1,0 +1,285 @@
+"""`culture-workbench history`: past audits."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.commands.output import (
+    ProgressLine,
+    Refused,
+    RunFailed,
+    errors_in_one_line,
+    json_option,
+    say,
+    show,
+    show_json,
+    show_table,
+)
+
+
+@click.group("history")
+def command() -> None:
+    """Past audits: list, show, compare, export, rerun, rescore, verify, delete."""
+
+
+def _core() -> Any:
+    from workbench.core import Workbench
+
+    return Workbench()
+
+
+@command.command("list")
+@click.argument("query", default="")
+@click.option("--limit", type=click.IntRange(1), default=50, help="At most this many, newest first.")
+@json_option
+@errors_in_one_line
+def list_audits(query: str, limit: int, as_json: bool) -> None:
+    """Audits, newest first; QUERY filters by id, model, suite, note or status."""
+    with _core().history() as history:
+        rows = history.audits(query, limit=limit)
+    if as_json:
+        import msgspec
+
+        show_json({"audits": [msgspec.to_builtins(row) for row in rows]})
+        return
+    if not rows:
+        show("No audits." if query else "No audits yet. `culture-workbench audit MODEL... -s SUITE` runs the first.")
+        return
+    table = [
+        (
+            row.id,
+            row.created.replace("T", " ")[:16],
+            row.status,
+            f"{row.done:,}/{row.total:,}",
+            " ".join(row.models),
+            " ".join(row.suites),
+            row.headline,
+            row.note,
+        )
+        for row in rows
+    ]
+    head = ("audit", "date (UTC)", "status", "answers", "models", "suites", "headline", "note")
+    show_table(head, table, ("<", "<", "<", ">", "<", "<", "<", "<"))
+
+
+@command.command("search")
+@click.argument("text")
+@click.option("--audit", default="", help="Only in this audit.")
+@click.option("--limit", type=click.IntRange(1), default=50)
+@json_option
+@errors_in_one_line
+def search(text: str, audit: str, limit: int, as_json: bool) -> None:
+    """Find TEXT in prompts and answers."""
+    with _core().history() as history:
+        hits = history.search(text, limit, audit=audit or None)
+    if as_json:
+        import msgspec
+
+        show_json({"hits": [msgspec.to_builtins(hit) for hit in hits]})
+        return
+    rows = [(hit.audit, hit.model, hit.task, hit.item_id, hit.language, hit.where, hit.snippet) for hit in hits]
+    show_table(("audit", "model", "task", "item", "language", "in", "text"), rows)
+    say(f"{len(hits)} found")
+
+
+@command.command("show")
+@click.argument("audit")
+@click.option("--items", is_flag=True, help="Every answer with its verdict.")
+@click.option("--open", "open_it", is_flag=True, help="Open it in the terminal workbench.")
+@json_option
+@errors_in_one_line
+def show_audit(audit: str, items: bool, open_it: bool, as_json: bool) -> None:
+    """The findings of an AUDIT (its id or the beginning of it)."""
+    core = _core()
+    with core.history() as history:
+        row = history.audit(audit)
+        if items and not as_json:
+            for answer in history.rows(row.id):
+                _show_answer(answer)
+            return
+        if items:
+            from workbench.history.export import export_audit
+
+            export_audit(history, row.id, "jsonl", sys.stdout)
+            return
+    if open_it:
+        from workbench.cli import open_screens
+
+        open_screens(row.id)
+        return
+    from workbench.commands.audit import report
+
+    if not as_json:
+        show(f"Audit {row.id} · {row.created} · {row.status} · {', '.join(row.models)} · {', '.join(row.suites)}")
+        for text in (row.note, row.message):
+            if text:
+                show(text)
+        show()
+    report(core, row.id, as_json)
+
+
+def _show_answer(row: Any) -> None:
+    from engines.base import Generation
+
+    asked = row.trial.condition
+    show(f"{row.trial.model} · {row.trial.task} · {asked.language} · wording {asked.version} · order {asked.order}")
+    show(f"  asked: {row.prompt}")
+    if isinstance(row.answer, Generation):
+        show(f"  wrote: {row.answer.text}")
+    show(f"  {row.verdict.kind}: {row.verdict.reason}")
+
+
+@command.command("compare")
+@click.argument("first")
+@click.argument("second")
+@json_option
+@errors_in_one_line
+def compare(first: str, second: str, as_json: bool) -> None:
+    """What changed from audit FIRST to audit SECOND, on the items that are the same in both."""
+    from workbench.audits.compare import compare_audits
+    from workbench.figures import interval, number, p_value
+
+    with _core().history() as history:
+        found = compare_audits(history, history.audit(first).id, history.audit(second).id)
+    if as_json:
+        import msgspec
+
+        show_json(msgspec.to_builtins(found))
+        return
+    for line in found.summary:
+        show(line)
+    rows = [
+        (
+            change.title,
+            change.condition.get("language", ""),
+            change.model,
+            number(change.before, change.unit),
+            number(change.after, change.unit),
+            number(change.difference, change.unit, sign=True),
+            interval(change.low, change.high, change.unit),
+            p_value(change.p_adjusted),
+            str(change.n),
+            change.words,
+        )
+        for change in found.changes
+    ]
+    head = ("", "language", "model", "before", "after", "change", "95 % interval", "p (Holm)", "n", "")
+    show_table(head, rows, ("<", "<", "<", ">", ">", ">", "<", ">", ">", "<"))
+
+
+@command.command("export")
+@click.argument("audit")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "json", "md"]), default="md", show_default=True)
+@click.option(
+    "-o", "--output", default="-", help="File to write (not overwritten without --force); - is standard output."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@errors_in_one_line
+def export(audit: str, form: Any, output: str, force: bool) -> None:
+    """Write an AUDIT as csv or jsonl (one answer a row), json or md (findings)."""
+    from workbench.history.export import export_audit
+
+    with _core().history() as history:
+        row = history.audit(audit)
+        if output == "-":
+            export_audit(history, row.id, form, sys.stdout)
+            return
+        target = Path(output)
+        if target.exists() and not force:
+            raise Refused(f"{output} is there already: choose another name, or --force to overwrite it")
+        export_audit(history, row.id, form, target)
+    say(f"Audit {row.id} is in {output}")
+
+
+@command.command("rerun")
+@click.argument("audit")
+@click.option("--note", default="", help="A note that stays with the new audit.")
+@json_option
+@errors_in_one_line
+def rerun(audit: str, note: str, as_json: bool) -> None:
+    """Run the plan of an AUDIT again, with the items as they were, as a new audit."""
+    from workbench import logs
+    from workbench.commands.audit import Narrator, report, run_to_end
+
+    logs.start()
+    core = _core()
+    with core.history() as history:
+        row = history.audit(audit)
+        plan, suites = history.plan(row.id), history.suites(row.id)
+    line = ProgressLine()
+    runner = core.runner([Narrator(line).hear])
+    new = runner.start(plan, suites, note or f"rerun of {row.id}")
+    status = run_to_end(runner, line)
+    report(core, new, as_json)
+    if status == "paused":
+        say(f"Interrupted; go on with: culture-workbench audit --resume {new}")
+        raise SystemExit(130)
+    if status == "failed":
+        raise RunFailed(f"audit {new} failed")
+
+
+@command.command("rescore")
+@click.argument("audit")
+@json_option
+@errors_in_one_line
+def rescore(audit: str, as_json: bool) -> None:
+    """Judge the answers of an AUDIT again, with this version's rules; the answers stay as they are."""
+    from workbench.audits.runner import rescore as judge_again
+
+    core = _core()
+    with core.history(readonly=False) as history:
+        row = history.audit(audit)
+        changed = judge_again(history, row.id)
+    if as_json:
+        show_json({"audit": row.id, "changed": changed})
+    else:
+        say(f"Audit {row.id}: {changed:,} verdict(s) changed")
+
+
+@command.command("verify")
+@click.argument("audit", default="")
+@json_option
+@errors_in_one_line
+def verify(audit: str, as_json: bool) -> None:
+    """Check that an AUDIT (or every one) is as it was written: chain of answers, items, plan."""
+    with _core().history() as history:
+        rows = [history.audit(audit)] if audit else history.audits()
+        problems = {row.id: history.verify(row.id) for row in rows}
+    found = sum(map(len, problems.values()))
+    if as_json:
+        show_json({"ok": not found, "problems": problems})
+    else:
+        for name, lines in problems.items():
+            for line in lines:
+                show(f"{name}: {line}")
+        say(f"{len(problems)} audit(s) verified, {found} problem(s)")
+    if found:
+        raise RunFailed("the history has been changed")
+
+
+@command.command("note")
+@click.argument("audit")
+@click.argument("text")
+@errors_in_one_line
+def note(audit: str, text: str) -> None:
+    """Write a note to an AUDIT."""
+    with _core().history(readonly=False) as history:
+        history.set_note(history.audit(audit).id, text)
+
+
+@command.command("delete")
+@click.argument("audit")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@errors_in_one_line
+def delete(audit: str, yes: bool) -> None:
+    """Delete an AUDIT with all its answers."""
+    with _core().history(readonly=False) as history:
+        row = history.audit(audit)
+        if not yes:
+            click.confirm(f"Delete audit {row.id} with its {row.done:,} answers?", abort=True, err=True)
+        history.delete_audit(row.id)
+    say(f"Audit {row.id} is deleted")

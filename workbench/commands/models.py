@@ -1,0 +1,211 @@
+"""`culture-workbench models`: what is there, and whether it works."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from workbench.commands.output import (
+    ProgressLine,
+    RunFailed,
+    errors_in_one_line,
+    json_option,
+    reading,
+    say,
+    show,
+    show_json,
+    show_table,
+)
+from workbench.text import parameters, size
+
+
+@click.group("models")
+def command() -> None:
+    """Models on this machine: list, scan folders, show, check, remove."""
+
+
+def _core() -> Any:
+    from workbench.core import Workbench
+
+    return Workbench()
+
+
+def _object(model: Any) -> dict[str, Any]:
+    import msgspec
+
+    value: dict[str, Any] = msgspec.to_builtins(model)
+    return value
+
+
+@command.command("list")
+@json_option
+@errors_in_one_line
+def list_models(as_json: bool) -> None:
+    """Known models."""
+    core = _core()
+    line = ProgressLine()
+    with reading(line) as progress:
+        told = core.prepare_starters(progress)
+    for text in told:
+        say(text)
+    models = core.models()
+    if as_json:
+        show_json({"models": [_object(model) for model in models]})
+        return
+    if not models:
+        show("No models yet. `culture-workbench models scan FOLDER` looks for .gguf files; `make install` brings two.")
+        return
+    _table(models)
+
+
+def _table(models: Any) -> None:
+    rows = [
+        (
+            model.name,
+            model.format,
+            parameters(model.parameters),
+            size(model.size),
+            " ".join(model.languages[:4]),
+            model.licence,
+            f"cannot be used: {model.problem}" if model.problem else model.path,
+        )
+        for model in models
+    ]
+    head = ("name", "format", "parameters", "size", "languages", "licence", "path")
+    show_table(head, rows, ("<", "<", ">", ">", "<", "<", "<"))
+
+
+@command.command("scan")
+@click.argument("folders", nargs=-1, type=click.Path())
+@json_option
+@errors_in_one_line
+def scan(folders: tuple[str, ...], as_json: bool) -> None:
+    """Look for .gguf files in FOLDERS (and in the application's own folder) and remember them."""
+    core = _core()
+    catalog_before = {model.path for model in core.models()}
+    new = core.scan(folders)
+    if as_json:
+        show_json({"models": [_object(model) for model in new]})
+    elif new:
+        _table(new)
+    say(f"{len(new)} new, {len(catalog_before)} known before")
+
+
+@command.command("show")
+@click.argument("model")
+@json_option
+@errors_in_one_line
+def show_model(model: str, as_json: bool) -> None:
+    """A MODEL's card: what its file says, its fingerprint, and whether it fits."""
+    from engines.hardware import fits, machine
+
+    core = _core()
+    line = ProgressLine()
+    with reading(line) as progress:
+        core.prepare_starters(progress)
+        found = core.catalog.find(model)
+        fingerprint = found.fingerprint if found.problem else core.usable(found.name, progress).fingerprint
+    fit = fits(found, core.settings.context, machine())
+    if as_json:
+        import msgspec
+
+        fit_object = msgspec.to_builtins(fit)
+        show_json(_object(found) | {"fingerprint": fingerprint, "fit": fit_object})
+        return
+    context = f"{found.context:,}" if found.context else "not said"
+    for label, value in (
+        ("name", found.name),
+        ("file", found.path),
+        ("format", found.format),
+        ("parameters", parameters(found.parameters)),
+        ("size", size(found.size)),
+        ("fingerprint", f"SHA-256 {fingerprint}" if fingerprint else ""),
+        ("architecture", found.architecture),
+        ("context", f"trained for {context} tokens, loaded with {core.settings.context:,}"),
+        ("vocabulary", f"{found.vocabulary:,}"),
+        ("chat template", "yes" if found.template else "no (asked in plain form)"),
+        ("languages", " ".join(found.languages)),
+        ("licence", " · ".join(filter(None, (found.licence, found.licence_note)))),
+        (
+            "memory",
+            f"{fit.verdict} on {fit.device}: weights {size(fit.weights)} + cache {size(fit.cache)} + buffers "
+            f"{size(fit.buffers)} of {size(fit.free)} free",
+        ),
+        ("problem", found.problem),
+    ):
+        if value:
+            show(f"{label:<14} {value}")
+
+
+@command.command("check")
+@click.argument("model")
+@json_option
+@errors_in_one_line
+def check(model: str, as_json: bool) -> None:
+    """Load a MODEL, compare its fast with its plain scores, let it write a sentence, and say how fast it is."""
+    from engines.base import ChoiceRequest, GenerateRequest, Sampling
+    from workbench.audits.checks import canary_verdict
+
+    core = _core()
+    line = ProgressLine()
+    with reading(line) as progress:
+        core.prepare_starters(progress)
+        line.update(f"loading {model}", final=True)
+        engine = core.open_engine(model, progress=progress)
+    try:
+        requests = [
+            ChoiceRequest(f"{greeting} It is polite to", (" say thank you.", " say nothing.", " leave at once."))
+            for greeting in ("At dinner you are given tea.", "A neighbour brings a cake.", "A guest brings a gift.")
+        ]
+        started = time.perf_counter()
+        fast = list(engine.score(requests))
+        seconds = time.perf_counter() - started
+        tokens = sum(scores.prompt_tokens + sum(option.tokens for option in scores.options) for scores in fast)
+        agrees, said = canary_verdict(engine.card, fast, list(engine.score(requests, "plain")))
+        started = time.perf_counter()
+        request = GenerateRequest("The tea is served with", sampling=Sampling(max_tokens=32))
+        written = [token for _, token in engine.generate([request])]
+        pace = (len(written) - 1) / max(time.perf_counter() - started, 1e-9)
+        card = engine.card
+        memory = getattr(engine, "memory", lambda: 0)()
+    finally:
+        engine.close()
+    text = "".join(token.text for token in written)
+    if as_json:
+        show_json(
+            {
+                "name": card.name,
+                "ok": agrees,
+                "canary": said,
+                "sentence": text,
+                "prompt_tokens_per_second": tokens / seconds,
+                "answer_tokens_per_second": pace,
+                "memory": memory,
+                "card": _object(card),
+            }
+        )
+    else:
+        show(f"{card.name}: {card.architecture}, {card.quantisation}, on {card.device}, {card.threads} thread(s)")
+        show(f"scores         {said}")
+        show(f"sentence       The tea is served with{text}")
+        show(f"speed          prompt {tokens / seconds:.0f} tok/s · answer {pace:.0f} tok/s")
+        show(f"memory         {size(memory)}")
+    if not agrees:
+        raise RunFailed(f"{card.name} does not pass the check: {said}")
+
+
+@command.command("remove")
+@click.argument("model")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@errors_in_one_line
+def remove(model: str, yes: bool) -> None:
+    """Forget a MODEL. Only a starter model's file is deleted; other files stay where they are."""
+    core = _core()
+    found = core.catalog.find(model)
+    deletes = found.origin == "starter"
+    if not yes:
+        click.confirm(f"Forget {found.name}{' and delete its file' if deletes else ''}?", abort=True, err=True)
+    deleted = core.catalog.remove(found.name)
+    say(f"{found.name}: {'its file is deleted' if deleted else 'forgotten; its file was left alone'}")

@@ -1,0 +1,75 @@
+"""Findings as tables for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.commands.output import Side, show, show_table
+from workbench.figures import interval, number, p_value
+
+if TYPE_CHECKING:
+    from workbench.audits.findings import Comparison, Finding, Findings
+    from workbench.audits.plan import Plan
+
+
+def finding_table(plan: Plan, found: Findings) -> None:
+    """Every finding as a row, with its interval, unusable answers, stability and n; warnings below."""
+    head = ("", "language", "model", "estimate", "95 % interval", "n", "unusable", "stable")
+    sides: tuple[Side, ...] = ("<", "<", "<", ">", "<", ">", ">", ">")
+    rows: list[tuple[str, ...]] = []
+    notes: dict[str, int] = {}
+    before = ""
+    for finding in found.findings:
+        title = f"{finding.title} ({finding.unit})"
+        mark = ""
+        # That a run was quick is said once, below.
+        said = next((warning for warning in finding.warnings if not warning.startswith("quick:")), "")
+        if said:
+            # A task's figures share their answers, so they share what there is to say of these.
+            note = f"{finding.suite}, {finding.task}, {_place(finding)}: {said}"
+            mark = f" [{notes.setdefault(note, len(notes) + 1)}]"
+        rows.append(
+            (
+                title if title != before else "",
+                finding.condition.get("language", ""),
+                finding.model,
+                number(finding.estimate, finding.unit) + mark,
+                interval(finding.low, finding.high, finding.unit),
+                str(finding.n),
+                f"{100 * finding.unusable:.0f} %",
+                "" if finding.stability is None else f"{finding.stability:.2f}".replace("-", "−"),
+            )
+        )
+        before = title
+    show_table(head, rows, sides)
+    for note, number_of_note in notes.items():
+        show(f"[{number_of_note}] {note}")
+    if plan.quick:
+        show("Quick: one order and one wording only, so nothing is known of the stability of these answers.")
+
+
+def _place(finding: Finding) -> str:
+    return finding.condition.get("language", "all languages")
+
+
+def comparison_lines(plan: Plan, found: Findings) -> list[str]:
+    """What differs, in words; and how much was compared."""
+    marked = [one for one in found.comparisons if one.p_adjusted is not None and one.p_adjusted < 0.05]
+    lines = [_difference(one) for one in marked]
+    rest = len(found.comparisons) - len(marked)
+    if rest:
+        lines.append(
+            f"No difference found in {'the other ' if marked else 'any of '}{rest} comparisons "
+            "(p adjusted by Holm ≥ .05; that is not proof of none)."
+        )
+    return lines
+
+
+def _difference(one: Comparison) -> str:
+    unit = " points" if one.unit == "%" else " nats"
+    whose = f"{one.model}, " if one.kind == "language" else ""
+    where = "" if one.kind == "language" else f", {one.condition.get('language', '')}"
+    return (
+        f"✱ {one.title}{where}: {whose}{one.a} − {one.b} = {number(one.difference, one.unit, sign=True)}{unit} "
+        f"{interval(one.low, one.high, one.unit)}, p(Holm) {p_value(one.p_adjusted)}, n {one.n}"
+    )

@@ -1,0 +1,178 @@
+"""One door to everything that the application can do, for the command line and the screens alike."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engines.base import Engine, EngineError, LoadOptions
+from workbench import paths
+from workbench.settings import Settings
+
+if TYPE_CHECKING:
+    from engines.catalog import Catalog
+    from engines.describe import CatalogModel
+    from suites.base import Suite
+    from suites.loader import SuiteSummary
+    from workbench.audits.events import Listener
+    from workbench.audits.plan import PlannedModel
+    from workbench.audits.runner import Runner
+    from workbench.audits.scheduler import Scheduler
+    from workbench.history import History
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is read or written, the bytes done and the bytes in all."""
+
+
+class Workbench:
+    """Catalogue, suites, history and runs of one user. Cheap to make: everything is opened when it is needed."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Raises SettingsError when no settings are given and the user's cannot be used."""
+        if settings is None:
+            from workbench import settings as module
+
+            settings = module.load()
+        self.settings = settings
+        self._scheduler: Scheduler | None = None
+        self._catalog: Catalog | None = None
+
+    # -- models -------------------------------------------------------------------------------------------------
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue of models; it keeps its notices for whoever shows them."""
+        from engines.catalog import Catalog
+
+        if self._catalog is None:
+            self._catalog = Catalog(paths.data_folder())
+        return self._catalog
+
+    def prepare_starters(self, progress: Progress | None = None, *, restore: bool = False) -> list[str]:
+        """Put the starter models into the models folder where they are not yet; returns lines for the user (what was
+        made, what is missing and how to get it)."""
+        from engines.starter import ensure_starters
+
+        reports = ensure_starters(paths.models_folder(), progress, restore=restore)
+        return [report.message for report in reports if report.status not in {"present", "removed"}]
+
+    def models(self) -> list[CatalogModel]:
+        """All known models."""
+        return self.catalog.list()
+
+    def scan(self, folders: Iterable[str | Path] = ()) -> list[CatalogModel]:
+        """Look for models in these folders and in those of the settings; returns the new ones."""
+        wanted = [Path(folder).expanduser() for folder in (*self.settings.model_folders, *folders)]
+        return self.catalog.scan(wanted)
+
+    def usable(self, name: str, progress: Progress | None = None) -> CatalogModel:
+        """A model by name or path, with its fingerprint. Raises EngineError when it is unknown or cannot be used."""
+        model = self.catalog.find(name)
+        if model.problem:
+            raise EngineError(f"{model.name} cannot be used: {model.problem}")
+        tell = None if progress is None else (lambda done, total: progress(model.name, done, total))
+        return msgspec.structs.replace(model, fingerprint=self.catalog.fingerprint(model, tell))
+
+    def options(self, name: str) -> LoadOptions:
+        """How a model is loaded, by the settings."""
+        layers = self.settings.offload.get(name, self.settings.gpu_layers)
+        return LoadOptions(context=self.settings.context, gpu_layers=layers, threads=self.settings.threads)
+
+    def open_engine(self, name: str, options: LoadOptions | None = None, progress: Progress | None = None) -> Engine:
+        """Load a model into a child process. Raises EngineError, EngineDied."""
+        from engines.process import open_engine
+
+        model = self.usable(name, progress)
+        return open_engine(
+            model.path, options or self.options(model.name), name=model.name, fingerprint=model.fingerprint, log=_log
+        )
+
+    def open_planned(self, model: PlannedModel) -> Engine:
+        """Load a model of a plan, which must still be what the plan says: found at its path, or by its fingerprint."""
+        from engines.process import open_engine
+
+        path = self.resolve(model)
+        return open_engine(path, model.options, name=model.name, fingerprint=model.fingerprint, log=_log)
+
+    def resolve(self, model: PlannedModel) -> str:
+        """Where the weights of a planned model lie now. Raises EngineError when they are nowhere, or have changed."""
+        catalog = self.catalog
+        if Path(model.path).exists():
+            there = catalog.find(model.path)
+            if catalog.fingerprint(there) == model.fingerprint:
+                return there.path
+        for other in catalog.list():
+            if other.fingerprint == model.fingerprint and Path(other.path).exists():
+                return other.path
+        raise EngineError(
+            f"{model.name}: the weights of this audit (SHA-256 {model.fingerprint[:12]}…) are neither at {model.path} "
+            "nor among the known models: put the file back, or scan the folder that it is in now"
+        )
+
+    # -- suites -------------------------------------------------------------------------------------------------
+
+    @property
+    def suite_roots(self) -> tuple[Path, ...]:
+        """Folders of the team's own suites."""
+        return (paths.data_folder() / "suites",)
+
+    def suites(self) -> list[SuiteSummary]:
+        """Built-in suites and the team's own."""
+        from suites.loader import available
+
+        return available(self.suite_roots)
+
+    def suite(self, name: str) -> Suite:
+        """A suite by id or folder. Raises SuiteError."""
+        from suites.loader import load
+
+        return load(name, self.suite_roots)
+
+    # -- audits -------------------------------------------------------------------------------------------------
+
+    def history(self, *, readonly: bool = True) -> History:
+        """The history; a context manager. Raises HistoryError."""
+        from workbench.history import History
+
+        path = paths.history_path()
+        if readonly and not path.exists():
+            # Somebody who only looks should find an empty history, not an error.
+            History.open(path).close()
+        return History.open(path, readonly=readonly)
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The one lessor of this process's devices."""
+        from workbench.audits.scheduler import Scheduler
+
+        if self._scheduler is None:
+            self._scheduler = Scheduler()
+        return self._scheduler
+
+    def runner(self, listeners: Sequence[Listener] = ()) -> Runner:
+        """A runner for one audit on this machine."""
+        from importlib import metadata
+
+        from engines.hardware import machine
+        from workbench.audits.runner import Runner
+        from workbench.audits.scheduler import device_of
+
+        facts = machine()
+        gpu = bool(facts.devices) and facts.gpu_offload_supported
+        return Runner(
+            paths.history_path(),
+            self.open_planned,
+            listeners,
+            self.scheduler,
+            device=lambda model: device_of("gguf", model.path, model.options.gpu_layers, gpu),
+            machine=msgspec.to_builtins(facts),
+            libraries={name: metadata.version(name) for name in ("culture-workbench", "llama-cpp-python", "numpy")},
+        )
+
+
+def _log(line: str) -> None:
+    logging.getLogger("culture-workbench").info("engine: %s", line)
