@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -15,9 +16,7 @@ from textual.widgets import DataTable, Static
 from screens.behind import behind
 from screens.draw import clipped, colour, plain, right, sign
 from screens.frame import Frame
-from screens.history_lines import short_time
 from screens.languages import asked_in, language_name
-from screens.table import Table
 from workbench.figures import interval, number, p_value
 from workbench.text import cells, clip, safe_text
 
@@ -41,6 +40,8 @@ Column = tuple[str, str, int]
 
 
 class _Compared(msgspec.Struct):
+    older: AuditRow
+    newer: AuditRow
     found: AuditComparison
     places: dict[str, int]
     """The models' places in the older audit's plan, then those that only the newer has."""
@@ -64,7 +65,18 @@ class ChangesScreen(Frame):
         Binding("escape", "back", "back", id="back"),
     ]
 
-    def __init__(self, older: AuditRow, newer: AuditRow) -> None:
+    DEFAULT_CSS = """
+    ChangesScreen {
+        #changes-summary { height: auto; max-height: 8; padding: 0 1; margin-bottom: 1; }
+        #changes-said, #changes-figure { height: auto; }
+        #changes { height: 1fr; }
+        #changes-detail { height: 8; border-top: solid $panel; padding: 0 1; }
+        &.-short #changes-summary { max-height: 5; margin-bottom: 0; }
+        &.-short #changes-detail { height: 6; }
+    }
+    """
+
+    def __init__(self, older: str, newer: str) -> None:
         super().__init__()
         self._older = older
         self._newer = newer
@@ -77,12 +89,12 @@ class ChangesScreen(Frame):
     def body(self) -> ComposeResult:
         """Title, summary, table, the focused figure in words."""
         yield Static(id="changes-title", classes="crumbs")
-        with VerticalScroll(id="changes-summary", can_focus=False):
+        with VerticalScroll(id="changes-summary"):
             yield Static("Comparing…", id="changes-said")
         yield Static(id="changes-state", classes="hint")
-        yield Table(id="changes")
+        yield DataTable[Text](id="changes", cursor_type="row")
         with VerticalScroll(id="changes-detail"):
-            yield Static(id="changes-words")
+            yield Static(id="changes-figure")
 
     def on_mount(self) -> None:
         """Compare."""
@@ -96,16 +108,18 @@ class ChangesScreen(Frame):
         from workbench.audits.compare import compare_audits
 
         with self.core.history() as history:
-            found = compare_audits(history, self._older.id, self._newer.id)
-            names = [model.key for model in history.plan(self._older.id).models]
+            older, newer = history.audit(self._older), history.audit(self._newer)
+            found = compare_audits(history, older.id, newer.id)
+            names = [model.key for model in history.plan(older.id).models]
         names += [change.model for change in found.changes]
-        return _Compared(found, {name: place for place, name in enumerate(dict.fromkeys(names))})
+        return _Compared(older, newer, found, {name: place for place, name in enumerate(dict.fromkeys(names))})
 
     def _failed(self, problem: str) -> None:
         self.query_one("#changes-said", Static).update(Text(safe_text(problem)))
 
     def _show(self, compared: _Compared) -> None:
         self._compared = compared
+        self._draw_title()
         self.query_one("#changes-said", Static).update(self._summary())
         self._fill()
         table = self.query_one("#changes", DataTable)
@@ -122,16 +136,17 @@ class ChangesScreen(Frame):
 
     def _draw_title(self) -> None:
         line = Text(end="", no_wrap=True)
-        line.append(f"History › {self._named(self._older)} → {self._named(self._newer)}", style="bold")
-        notes = " → ".join(safe_text(row.note) or "–" for row in (self._older, self._newer))
-        if self._older.note or self._newer.note:
-            line.append(f" · {notes}", style="dim italic")
+        if self._compared is None:
+            line.append(f"History › {self._older[:4]} → {self._newer[:4]}", style="bold")
+        else:
+            audits = (self._compared.older, self._compared.newer)
+            said = " → ".join(f"{row.id[:4]} ({_time(row.created)})" for row in audits)
+            line.append(f"History › {said}", style="bold")
+            if any(row.note for row in audits):
+                notes = " → ".join(safe_text(row.note) or "–" for row in audits)
+                line.append(f" · {notes}", style="dim italic")
         line.truncate(max(1, self.app.size.width - 2), overflow="ellipsis")
         self.query_one("#changes-title", Static).update(line)
-
-    @staticmethod
-    def _named(row: AuditRow) -> str:
-        return f"{row.id[:4]} ({short_time(row.created).strip()})"
 
     def _summary(self) -> Text:
         assert self._compared is not None
@@ -139,7 +154,7 @@ class ChangesScreen(Frame):
         for place, line in enumerate(self._compared.found.summary):
             text.append("\n" if place else "")
             text.append(safe_text(line), style="" if place else "bold")
-        for row in (self._older, self._newer):
+        for row in (self._compared.older, self._compared.newer):
             if row.status != "complete":
                 said = f"Audit {row.id} is {row.status}: {row.done:,} of {row.total:,} answers are in it."
                 text.append(f"\n{safe_text(said)}")
@@ -198,12 +213,14 @@ class ChangesScreen(Frame):
         """Columns that fill the width exactly; the title has what the others leave."""
         assert self._compared is not None
         models = max([5, *(cells(safe_text(name)) + 2 for name in self._compared.places)])
+        differences = max([10, *(cells(self._difference(one, "").plain) for one in self._compared.found.changes)])
         if self.narrow:
+            differences = max(6, differences if differences < 10 else 8)
             ends = [("language", "asked", 7), ("model", "model", min(models, 12))]
-            ends += [("before", "before", 6), ("after", "after", 6), ("difference", "change", 8)]
+            ends += [("before", "before", 6), ("after", "after", 6), ("difference", "change", differences)]
         else:
             ends = [("language", "asked in", 8), ("model", "model", min(models, 20))]
-            ends += [("before", "before", 6), ("after", "after", 6), ("difference", "difference", 24)]
+            ends += [("before", "before", 6), ("after", "after", 6), ("difference", "difference", differences)]
             ends += [("p", "p (Holm)", 8), ("n", "n", 5)]
         columns = [("mark", "", 1), *ends]
         room = self.app.size.width - _SCROLLBAR - sum(width for _, _, width in columns) - 2 * (len(columns) + 1)
@@ -252,7 +269,7 @@ class ChangesScreen(Frame):
 
     def _draw_detail(self) -> None:
         change = self._focused()
-        words = self.query_one("#changes-words", Static)
+        words = self.query_one("#changes-figure", Static)
         if change is None:
             hint = "Choose a figure to see what may be said of it." if self._compared is not None else ""
             words.update(Text(hint, style="dim"))
@@ -294,3 +311,12 @@ def _figures(change: Change) -> str:
         parts.append(f"p (Holm of {change.family}) {p_value(change.p_adjusted)}")
     parts += [part for part in (clip(safe_text(change.test), 40), f"n {change.n:,}" if change.n else "") if part]
     return " · ".join(parts)
+
+
+def _time(moment: str) -> str:
+    """A time of the history (UTC) on this machine's clock, as short as it can be told apart."""
+    try:
+        at = datetime.fromisoformat(moment).astimezone()
+    except ValueError:
+        return safe_text(moment)
+    return f"{at.day} {at:%b %H:%M}" if at.year == datetime.now().astimezone().year else f"{at.day} {at:%b %Y}"

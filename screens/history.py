@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from workbench.history.rows import AuditRow, Hit
 
 EMPTY = "No audits yet. 2 opens Compare, which sets one up."
-_COLUMNS = (("mark", 1), ("date", 16), ("id", 8), ("models", 30), ("suites", 24), ("status", 14), ("note", 0))
+_COLUMNS = (("mark", 1), ("date", 16), ("id", 8), ("models", 26), ("suites", 18), ("status", 10), ("note", 0))
 _NARROW = (("mark", 1), ("date", 11), ("models", 24), ("status", 12), ("note", 0))
 """Columns and their widths in cells; 0 takes what is left."""
 
