@@ -130,7 +130,7 @@ def _ensure(starter: Starter, folder: Path, progress: Progress | None, restore: 
         return StarterReport(starter.name, path if there else None, status, message)
 
     if record.get(starter.name) == "removed" and not path.exists() and not restore:
-        return report("removed", f"{starter.name} was removed; `make install` puts it back")
+        return report("removed", f"{starter.name} was removed; `culture-workbench models restore` puts it back")
     if _is_there(starter, path, record, progress):
         return report("present", f"{starter.name} is there")
     pieces = [_piece(name, starter.suffix.format(index)) for index, name in enumerate(starter.distributions)]

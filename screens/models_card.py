@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,7 +56,7 @@ def rows(seen: Seen) -> list[Row]:
         ("check", _check(seen)),
         ("languages", [" ".join(model.languages)] if model.languages else ["the file does not say"]),
         ("licence", [part for part in (model.licence, model.licence_note) if part] or ["the file does not say"]),
-        ("path", [model.path]),
+        ("path", [_short(model.path)]),
     ]
     return [(label, facts) for label, facts in found if facts]
 
@@ -170,3 +172,9 @@ def wrapped(text: str, width: int) -> list[str]:
                 lines.append("")
             lines[-1] += character
     return lines
+
+
+def _short(path: str) -> str:
+    """A path with the user's own folder as `~`."""
+    home = str(Path.home())
+    return f"~{path.removeprefix(home)}" if path.startswith(home + os.sep) else path

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
 
 import click
 
-from workbench.commands.output import errors_in_one_line
+from workbench.commands.output import errors_in_one_line, say
 
 _GROUPS = {
     "audit": "workbench.commands.audit",
@@ -18,7 +21,28 @@ _GROUPS = {
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when they are asked for."""
+    """A group whose commands are imported when they are asked for, and that says wrong usage in one line."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **options: Any) -> Any:
+        run: Callable[..., Any] = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **options)
+        try:
+            code = errors_in_one_line(run)(*args, standalone_mode=False, **options)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            code = error.exit_code
+        except click.UsageError as error:
+            where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+            say(f"Error: {error.format_message().rstrip('.')}{where}")
+            code = error.exit_code
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except click.Abort as abort:
+            say("Nothing was done.")
+            code = 130 if isinstance(abort.__cause__, KeyboardInterrupt) else 1
+        sys.exit(code or 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_GROUPS)
@@ -57,8 +81,6 @@ def main(context: click.Context) -> None:
 @errors_in_one_line
 def open_screens(audit: str = "") -> None:
     """Open the terminal workbench, on an audit's findings where one is given."""
-    import sys
-
     from workbench.commands.output import Refused
     from workbench.core import Workbench
 

@@ -16,6 +16,11 @@ class _SafeFormatter(logging.Formatter):
         return safe_text(super().format(record), newlines=True)
 
 
+class _FileHandler(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A log that cannot be written (a full disk) must not print over the screen: the line is lost, nothing else."""
+
+
 def start(path: Path | None = None) -> logging.Logger:
     """Log into the file (at most 3 × 1 MB, readable by its owner only) and return the application's logger."""
     if path is None:
@@ -26,7 +31,7 @@ def start(path: Path | None = None) -> logging.Logger:
     for handler in logger.handlers[:]:
         logger.removeHandler(handler)
         handler.close()
-    handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8", delay=False)
+    handler = _FileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8", delay=False)
     path.chmod(0o600)
     handler.setFormatter(_SafeFormatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)

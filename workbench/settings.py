@@ -62,6 +62,7 @@ def explain(path: Path | None = None, environment: Mapping[str, str] | None = No
     environment = os.environ if environment is None else environment
     values = _read(path)
     origin = {name: "default" for name in Settings.__struct_fields__} | {name: str(path) for name in values}
+    _check_variables(environment)
     for name in Settings.__struct_fields__:
         raw = environment.get(PREFIX + name.upper())
         if raw is not None:
@@ -96,6 +97,15 @@ def _read(path: Path) -> dict[str, Any]:
             hint = f": did you mean {near[0]}?" if near else f"; known are {', '.join(Settings.__struct_fields__)}"
             raise SettingsError(f"{path}: there is no setting {name!r}{hint}")
     return values
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in (*Settings.__struct_fields__, "home")]
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in known:
+            near = difflib.get_close_matches(variable, known, 1)
+            hint = f": did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+            raise SettingsError(f"{variable}: there is no such setting{hint}")
 
 
 def _parse(name: str, raw: str) -> Any:

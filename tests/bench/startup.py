@@ -119,7 +119,7 @@ def report(runs: int) -> None:
             "culture-workbench --help": lambda: milliseconds((*COMMAND, "--help"), environment),
             "first paint": lambda: paint("Models", environment),
         }
-        times = {name: [start() for _ in range(1)] for name, start in starts.items()}
+        times = {name: [start()] for name, start in starts.items()}
         for _ in range(runs):
             for name, start in starts.items():
                 times[name].append(start())

@@ -60,3 +60,8 @@ def test_saving_keeps_the_rest_and_refuses_nonsense(file: Path) -> None:
     with pytest.raises(SettingsError):
         settings.save({"seed": "seven"}, file)
     assert file.read_bytes() == before
+
+
+def test_a_misspelt_variable_is_named_with_the_nearest_one(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"THREDS: there is no such setting: did you mean .*THREADS"):
+        settings.load(tmp_path / "settings.toml", {"CULTURE_WORKBENCH_THREDS": "1"})

@@ -22,6 +22,7 @@ from workbench.commands.output import (
 )
 
 if TYPE_CHECKING:
+    from suites.base import Suite
     from workbench.audits.events import Event
     from workbench.audits.plan import Plan
     from workbench.audits.runner import Runner
@@ -73,21 +74,26 @@ def command(
     line = ProgressLine()
     runner = core.runner([Narrator(line).hear])
     if resume:
-        if models or suites:
-            raise Refused("--resume goes on with the plan of that audit: leave models and suites out")
+        call = click.get_current_context()
+        typed = click.core.ParameterSource.COMMANDLINE
+        given = [name for name in call.params if call.get_parameter_source(name) is typed]
+        given = [name for name in given if name not in {"resume", "as_json"}]
+        if given:
+            raise Refused(f"--resume goes on with the plan of that audit: leave {' and '.join(given)} out")
         audit = runner.resume(resume)
     else:
         if not models:
             raise Refused("no model given: see `culture-workbench models list`")
         if not suites:
             raise Refused("no suite given (-s SUITE): see `culture-workbench suites list`")
+        chosen = [core.suite(name) for name in suites]
         with reading(line) as progress:
             for told in core.prepare_starters(progress):
                 say(told)
             plan = _plan(
                 core,
                 models,
-                suites,
+                chosen,
                 progress,
                 languages=tuple(part.strip() for part in languages.split(",") if part.strip()),
                 limit=limit,
@@ -97,21 +103,31 @@ def command(
                 seed=core.settings.seed if seed is None else seed,
                 changes={"context": context, "gpu_layers": gpu_layers, "threads": threads},
             )
-        audit = runner.start(plan, [core.suite(name) for name in suites], note)
-    status = run_to_end(runner, line)
+        audit = runner.start(plan, chosen, note)
+    run_and_report(core, runner, audit, line, as_json)
+
+
+def run_and_report(core: Workbench, runner: Runner, audit: str, line: ProgressLine, as_json: bool) -> None:
+    """Run a started audit and print its findings. SystemExit 130 when it was interrupted, RunFailed when it failed."""
+    status, interrupted = run_to_end(runner, line)
     report(core, audit, as_json)
+    if status == "complete":
+        return
+    with core.history() as history:
+        message = history.audit(audit).message
+    go_on = f"culture-workbench audit --resume {audit}"
     if status == "failed":
-        with core.history() as history:
-            raise RunFailed(f"audit {audit} failed: {history.audit(audit).message}")
-    if status == "paused":
-        say(f"Interrupted. Everything so far is kept; go on with: culture-workbench audit --resume {audit}")
-        raise SystemExit(130)
+        raise RunFailed(f"audit {audit} failed: {message}")
+    if not interrupted:
+        raise RunFailed(f"audit {audit} stopped: {message} ({go_on})")
+    say(f"Interrupted. Everything so far is kept; go on with: {go_on}")
+    raise SystemExit(130)
 
 
 def _plan(
     core: Workbench,
     models: tuple[str, ...],
-    suites: tuple[str, ...],
+    suites: list[Suite],
     progress: Any,
     *,
     changes: dict[str, Any],
@@ -124,14 +140,15 @@ def _plan(
     chosen = [core.usable(name, progress) for name in models]
     given = {name: value for name, value in changes.items() if value is not None}
     options = {model.name: msgspec.structs.replace(core.options(model.name), **given) for model in chosen}
-    return build_plan(chosen, [core.suite(name) for name in suites], options=options, **rest)
+    return build_plan(chosen, suites, options=options, **rest)
 
 
-def run_to_end(runner: Runner, line: ProgressLine) -> str:
+def run_to_end(runner: Runner, line: ProgressLine) -> tuple[str, bool]:
     """Run in a thread of its own, so that Ctrl+C can stop it politely; a second Ctrl+C is not needed. Returns the
-    audit's status."""
+    audit's status, and whether it was stopped that way."""
     result: list[str] = []
     failure: list[BaseException] = []
+    stopped = threading.Event()
 
     def work() -> None:
         try:
@@ -140,7 +157,9 @@ def run_to_end(runner: Runner, line: ProgressLine) -> str:
             failure.append(error)
 
     def stop(*_: object) -> None:
-        line.update("Stopping after this question…", final=True)
+        if not stopped.is_set():
+            line.update("Stopping after this question…", final=True)
+        stopped.set()
         runner.cancel()
 
     previous = signal.signal(signal.SIGINT, stop)
@@ -154,7 +173,7 @@ def run_to_end(runner: Runner, line: ProgressLine) -> str:
         line.clear()
     if failure:
         raise failure[0]
-    return result[0]
+    return result[0], stopped.is_set()
 
 
 class Narrator:

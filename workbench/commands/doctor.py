@@ -67,10 +67,11 @@ def examine() -> dict[str, Any]:
     models = 0
     try:
         problems += core.prepare_starters()
-        listed = core.models()
+        catalog = core.catalog
+        listed = catalog.list()
         models = len(listed)
         problems += [f"{model.name}: {model.problem}" for model in listed if model.problem]
-        problems += core.catalog.notices
+        problems += catalog.notices
     except EngineError as error:
         problems.append(str(error))
     history = "none yet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,9 @@ def show_audit(audit: str, items: bool, open_it: bool, as_json: bool) -> None:
         if items:
             from workbench.history.export import export_audit
 
-            export_audit(history, row.id, "jsonl", sys.stdout)
+            show(f'{{"audit": "{row.id}", "answers": [')
+            export_audit(history, row.id, "jsonl", _Members())
+            show("]}")
             return
     if open_it:
         from workbench.cli import open_screens
@@ -120,6 +123,17 @@ def show_audit(audit: str, items: bool, open_it: bool, as_json: bool) -> None:
                 show(text)
         show()
     report(core, row.id, as_json)
+
+
+class _Members(io.StringIO):
+    """Lines of JSON on standard output, as the members of one array: a long audit is never held in memory."""
+
+    _before = ""
+
+    def write(self, line: str) -> int:
+        sys.stdout.write(self._before + line.rstrip("\n"))
+        self._before = ",\n"
+        return len(line)
 
 
 def _show_answer(row: Any) -> None:
@@ -148,7 +162,8 @@ def compare(first: str, second: str, as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        show_json(msgspec.to_builtins(found))
+        # By way of JSON: what is not finite becomes null.
+        show_json(msgspec.json.decode(msgspec.json.encode(found)))
         return
     for line in found.summary:
         show(line)
@@ -203,7 +218,7 @@ def export(audit: str, form: Any, output: str, force: bool) -> None:
 def rerun(audit: str, note: str, as_json: bool) -> None:
     """Run the plan of an AUDIT again, with the items as they were, as a new audit."""
     from workbench import logs
-    from workbench.commands.audit import Narrator, report, run_to_end
+    from workbench.commands.audit import Narrator, run_and_report
 
     logs.start()
     core = _core()
@@ -213,13 +228,7 @@ def rerun(audit: str, note: str, as_json: bool) -> None:
     line = ProgressLine()
     runner = core.runner([Narrator(line).hear])
     new = runner.start(plan, suites, note or f"rerun of {row.id}")
-    status = run_to_end(runner, line)
-    report(core, new, as_json)
-    if status == "paused":
-        say(f"Interrupted; go on with: culture-workbench audit --resume {new}")
-        raise SystemExit(130)
-    if status == "failed":
-        raise RunFailed(f"audit {new} failed")
+    run_and_report(core, runner, new, line, as_json)
 
 
 @command.command("rescore")

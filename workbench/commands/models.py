@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,7 +24,7 @@ from workbench.text import parameters, size
 
 @click.group("models")
 def command() -> None:
-    """Models on this machine: list, scan folders, show, check, remove."""
+    """Models on this machine: list, scan folders, show, check, remove, restore."""
 
 
 def _core() -> Any:
@@ -50,7 +51,10 @@ def list_models(as_json: bool) -> None:
         told = core.prepare_starters(progress)
     for text in told:
         say(text)
-    models = core.models()
+    catalog = core.catalog
+    models = catalog.list()
+    for text in catalog.notices:
+        say(text)
     if as_json:
         show_json({"models": [_object(model) for model in models]})
         return
@@ -84,13 +88,16 @@ def _table(models: Any) -> None:
 def scan(folders: tuple[str, ...], as_json: bool) -> None:
     """Look for .gguf files in FOLDERS (and in the application's own folder) and remember them."""
     core = _core()
-    catalog_before = {model.path for model in core.models()}
-    new = core.scan(folders)
+    catalog = core.catalog
+    known = len(catalog.list())
+    new = catalog.scan(Path(folder).expanduser() for folder in (*core.settings.model_folders, *folders))
+    for text in (*catalog.notices, *(f"{folder} cannot be read: check its permissions" for folder in catalog.unread)):
+        say(text)
     if as_json:
         show_json({"models": [_object(model) for model in new]})
     elif new:
         _table(new)
-    say(f"{len(new)} new, {len(catalog_before)} known before")
+    say(f"{len(new)} new, {known} known before")
 
 
 @command.command("show")
@@ -152,8 +159,9 @@ def check(model: str, as_json: bool) -> None:
     line = ProgressLine()
     with reading(line) as progress:
         core.prepare_starters(progress)
-        line.update(f"loading {model}", final=True)
-        engine = core.open_engine(model, progress=progress)
+        name = core.usable(model, progress).name
+        line.update(f"loading {name}", final=True)
+        engine = core.open_engine(name, progress=progress)
     try:
         requests = [
             ChoiceRequest(f"{greeting} It is polite to", (" say thank you.", " say nothing.", " leave at once."))
@@ -194,6 +202,17 @@ def check(model: str, as_json: bool) -> None:
         show(f"memory         {size(memory)}")
     if not agrees:
         raise RunFailed(f"{card.name} does not pass the check: {said}")
+
+
+@command.command("restore")
+@errors_in_one_line
+def restore() -> None:
+    """Put the starter models back that were removed."""
+    line = ProgressLine()
+    with reading(line) as progress:
+        told = _core().prepare_starters(progress, restore=True)
+    for text in told or ["Both starter models are there."]:
+        say(text)
 
 
 @command.command("remove")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -55,6 +57,8 @@ def errors_in_one_line(command: Callable[P, R]) -> Callable[P, R]:
                 raise
             if isinstance(error, _own_errors()):
                 raise Refused(str(error)) from error
+            if isinstance(error, OSError) and error.strerror:
+                raise Refused(_system_error(error)) from error
             raise
 
     return wrapped
@@ -68,6 +72,14 @@ def _own_errors() -> tuple[type[Exception], ...]:
     from workbench.settings import SettingsError
 
     return (EngineError, SuiteError, AuditError, HistoryError, SettingsError)
+
+
+def _system_error(error: OSError) -> str:
+    """What the system would not do, and what to do about it."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return f"{where}the disk is full: free some space and try again"
+    return f"{where}{error.strerror}; check the path and its permissions"
 
 
 def say(line: str) -> None:
@@ -85,9 +97,12 @@ def show_json(value: Any) -> None:
     import json
 
     # The standard library's: a file name that is no valid UTF-8 must not keep a list from being printed.
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8", "replace").decode())
+    text = json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8", "replace").decode()
+    click.echo(_UNSAFE.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
+# Controls beyond C0 (which JSON escapes itself), bidi controls, line separators: complete, but never raw on a terminal.
+_UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 Side = Literal["<", ">"]
 
 
