@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,11 +24,11 @@ if TYPE_CHECKING:
     from workbench.history.rows import AuditRow
 
 GROUPS = (
-    ("changed", "✱", "Changed beyond chance and noise"),
-    ("same", "", "No change found"),
-    ("unknown", "?", "Could not be compared"),
-    ("new", "+", "Only in the newer audit"),
-    ("gone", "−", "Only in the older audit"),
+    ("changed", "✱", "changed"),
+    ("same", "", "with no change found"),
+    ("unknown", "?", "not comparable"),
+    ("new", "+", "only in the newer audit"),
+    ("gone", "−", "only in the older audit"),
 )
 """Status, sign and heading, in the order in which they are listed."""
 _SIGNS = {status: mark for status, mark, _ in GROUPS}
@@ -76,10 +75,10 @@ class ChangesScreen(Frame):
     }
     """
 
-    def __init__(self, older: str, newer: str) -> None:
+    def __init__(self, one: str, other: str) -> None:
+        """Two ids, in any order: the audit that was made first is compared with the one after it."""
         super().__init__()
-        self._older = older
-        self._newer = newer
+        self._audits = (one, other)
         self._compared: _Compared | None = None
         self._only_changes = False
         self._lines: list[Change | str] = []
@@ -108,7 +107,9 @@ class ChangesScreen(Frame):
         from workbench.audits.compare import compare_audits
 
         with self.core.history() as history:
-            older, newer = history.audit(self._older), history.audit(self._newer)
+            chosen = {history.audit(audit).id for audit in self._audits}
+            # Newest first: times of creation have whole seconds, so they could be the same.
+            newer, older = (row for row in history.audits() if row.id in chosen)
             found = compare_audits(history, older.id, newer.id)
             names = [model.key for model in history.plan(older.id).models]
         names += [change.model for change in found.changes]
@@ -137,10 +138,10 @@ class ChangesScreen(Frame):
     def _draw_title(self) -> None:
         line = Text(end="", no_wrap=True)
         if self._compared is None:
-            line.append(f"History › {self._older[:4]} → {self._newer[:4]}", style="bold")
+            line.append("History › two audits", style="bold")
         else:
             audits = (self._compared.older, self._compared.newer)
-            said = " → ".join(f"{row.id[:4]} ({_time(row.created)})" for row in audits)
+            said = " → ".join(f"{row.id} ({_time(row.created)})" for row in audits)
             line.append(f"History › {said}", style="bold")
             if any(row.note for row in audits):
                 notes = " → ".join(safe_text(row.note) or "–" for row in audits)
@@ -192,7 +193,7 @@ class ChangesScreen(Frame):
         for status, _, heading in GROUPS:
             group = [change for change in self._compared.found.changes if change.status == status]
             if group and (status == "changed" or not self._only_changes):
-                lines += [f"{heading}: {len(group)}", *group]
+                lines += [f"{len(group)} {heading}", *group]
         return lines
 
     def _draw_state(self) -> None:
@@ -203,8 +204,8 @@ class ChangesScreen(Frame):
             said = "There is no figure to compare."
         elif self._only_changes:
             changed = sum(change.status == "changed" for change in found)
-            said = f"only what changed ({changed} of {len(found)}); d shows all"
-            said += "" if changed else ". Nothing did: that is not proof of no change"
+            said = f"only what changed: {changed} of {len(found)}"
+            said += "; d shows all" if changed else ", which is not proof of no change; d shows all"
         state = self.query_one("#changes-state", Static)
         state.update(Text(said))
         state.display = bool(said)
@@ -213,9 +214,13 @@ class ChangesScreen(Frame):
         """Columns that fill the width exactly; the title has what the others leave."""
         assert self._compared is not None
         models = max([5, *(cells(safe_text(name)) + 2 for name in self._compared.places)])
-        differences = max([10, *(cells(self._difference(one, "").plain) for one in self._compared.found.changes)])
+        differences = max(
+            [
+                6 if self.narrow else 10,
+                *(cells(self._difference(one, "").plain) for one in self._compared.found.changes),
+            ]
+        )
         if self.narrow:
-            differences = max(6, differences if differences < 10 else 8)
             ends = [("language", "asked", 7), ("model", "model", min(models, 12))]
             ends += [("before", "before", 6), ("after", "after", 6), ("difference", "change", differences)]
         else:
@@ -247,7 +252,7 @@ class ChangesScreen(Frame):
     def _difference(self, change: Change, style: str) -> Text:
         text = Text(end="", justify="right")
         text.append(number(change.difference, change.unit, sign=True), style=style)
-        span = interval(change.low, change.high, change.unit).replace(" – ", "–")
+        span = interval(change.low, change.high, change.unit)
         if span and not self.narrow:
             text.append(f" {span}", style="dim")
         return text
@@ -298,15 +303,12 @@ _FIGURES = frozenset({"before", "after", "difference", "p", "n"})
 
 
 def _figures(change: Change) -> str:
-    """Every figure of a change in one line."""
-    unit = "" if change.unit == "%" else f" {change.unit}"
-    per_cent = " %" if change.unit == "%" else unit
-    sides: Sequence[tuple[str, float | None]] = (("before", change.before), ("after", change.after))
-    parts = [f"{name} {number(value, change.unit)}{per_cent}" for name, value in sides if value is not None]
+    """The figures of a change that its row may have no room for, in one line."""
+    parts = []
     if change.difference is not None:
         said = number(change.difference, change.unit, sign=True)
-        points = " points" if change.unit == "%" else unit
-        parts.append(f"difference {said}{points} {interval(change.low, change.high, change.unit)}".rstrip())
+        unit = "points" if change.unit == "%" else change.unit
+        parts.append(f"difference {said} {unit} {interval(change.low, change.high, change.unit)}".rstrip())
     if change.p_adjusted is not None:
         parts.append(f"p (Holm of {change.family}) {p_value(change.p_adjusted)}")
     parts += [part for part in (clip(safe_text(change.test), 40), f"n {change.n:,}" if change.n else "") if part]
