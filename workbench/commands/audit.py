@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -242,4 +244,9 @@ def report(core: Workbench, audit: str, as_json: bool) -> None:
     for text in comparison_lines(plan, found):
         show(text)
     say("")
-    say(f"The answers behind every number: culture-workbench history show {row.id} --open   (7 History in the TUI)")
+    say(f"The answers behind every number: {_program()} history show {row.id} --open")
+
+
+def _program() -> str:
+    """How this program was called, so that a line can be copied: it need not be on the path."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "culture-workbench" else "culture-workbench"
