@@ -19,6 +19,7 @@ from screens.frame import Frame, crumbs
 from screens.jobs import AuditJob
 from screens.languages import language_name
 from screens.loaded import session_of
+from screens.ticks import Tick, Ticks
 from suites.base import SuiteError
 from workbench.audits.errors import AuditError
 from workbench.text import clip, safe_text
@@ -68,7 +69,7 @@ class SetupScreen(Frame):
                 for name, title in (("models", "Models"), ("suites", "Suites"), ("languages", "Asked in")):
                     with Vertical(id=f"setup-{name}", classes="setup-column"):
                         yield Static(title, classes="column-title")
-                        yield SelectionList[str](id=f"choose-{name}", compact=True)
+                        yield Ticks(id=f"choose-{name}", compact=True)
             with Horizontal(id="setup-options"):
                 for name, title, value, _ in _NUMBERS:  # the lowest value is the default
                     with Vertical(classes="setup-option"):
@@ -79,7 +80,7 @@ class SetupScreen(Frame):
                     yield Input(str(self.core.settings.seed), id="option-seed", type="integer", compact=True)
                 with Vertical(classes="setup-option"):
                     yield Static("", classes="column-title")
-                    yield Checkbox("quick", id="option-quick", compact=True)
+                    yield Tick("quick", id="option-quick", compact=True)
             with Horizontal(id="setup-note"):
                 yield Static("note ", classes="column-title")
                 yield Input(id="option-note", placeholder="what this audit is for", compact=True)

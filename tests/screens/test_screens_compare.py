@@ -6,7 +6,7 @@ import threading
 
 from screen_lab import CompareApp, ScriptedCore, opposed, ready, run_audit, said, shown, wait_for_screen, wait_until
 from scripted import Garage, Scripted, hashed, mainland, names, same, terms
-from textual.widgets import Button, Input, SelectionList, TabbedContent
+from textual.widgets import Button, Checkbox, Input, SelectionList, TabbedContent
 
 from workbench.history import History
 from workbench.history.rows import AuditRow
@@ -176,3 +176,14 @@ async def test_the_findings_can_be_noted_and_exported(tmp_path: object) -> None:
         await wait_until(pilot, target.exists)
         await wait_for_screen(pilot, "FindingsScreen")
     assert "scripted-terms" in target.read_text(encoding="utf-8")
+
+
+async def test_a_box_that_is_not_ticked_is_empty_without_any_colour() -> None:
+    app = CompareApp(ScriptedCore([terms(6)]))
+    async with app.run_test(size=WIDE) as pilot:
+        await ready(pilot)
+        assert "▐X▌ one" in shown(pilot)
+        assert "▐ ▌ quick" in shown(pilot)
+        app.screen.query_one("#choose-models", SelectionList).deselect("one")
+        app.screen.query_one("#option-quick", Checkbox).value = True
+        await wait_until(pilot, lambda: "▐ ▌ one" in shown(pilot) and "▐X▌ quick" in shown(pilot))
