@@ -17,27 +17,18 @@ import msgspec
 
 from engines.base import (
     Cancelled,
-    ChoiceRequest,
     Engine,
     EngineDied,
-    GenerateRequest,
     LoadOptions,
     ModelCard,
-    Sampling,
-    Token,
 )
-from workbench.audits.checks import canary_verdict
 from workbench.audits.scheduler import LeaseCancelled, Scheduler, device_of
+from workbench.audits.tryout import Checked, try_out
 
 if TYPE_CHECKING:
     from engines.describe import CatalogModel
     from workbench.app import WorkbenchApp
     from workbench.core import Workbench
-
-_BEGINNINGS = ("At dinner you are given tea.", "A neighbour brings a cake.", "A guest brings a gift.")
-_OPTIONS = (" say thank you.", " say nothing.", " leave at once.")
-SENTENCE = "The tea is served with"
-"""What a model that is checked has to continue."""
 
 
 class Work:
@@ -120,20 +111,6 @@ class Work:
             self._engine = None
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """What came of checking a model."""
-
-    ok: bool
-    said: str
-    """The canary's line."""
-    sentence: str
-    """What the model wrote after `SENTENCE`."""
-    prompt_pace: float
-    """Tokens a second."""
-    answer_pace: float
-    card: ModelCard
-
-
 class _Held(msgspec.Struct, frozen=True):
     engine: Engine
     options: LoadOptions
@@ -206,7 +183,7 @@ class Session:
             work.say(f"checking {name}")
             with work.device(self._core.scheduler, self._device(self._core.usable(name), options)), work.asks(engine):
                 work.say(f"checking {name}")
-                checked = try_out(engine, work)
+                checked = try_out(engine, work.go_on)
         except EngineDied:
             self.unload(name)
             raise
@@ -248,34 +225,6 @@ class Session:
         facts = machine()
         gpu = bool(facts.devices) and facts.gpu_offload_supported
         return device_of(model.engine, model.path, options.gpu_layers, gpu)
-
-
-def try_out(engine: Engine, work: Work) -> Checked:
-    """Compare an engine's fast with its plain scores, let it write a sentence, and time both."""
-    requests = [ChoiceRequest(f"{beginning} It is polite to", _OPTIONS) for beginning in _BEGINNINGS]
-    started = time.perf_counter()
-    fast = list(engine.score(requests))
-    seconds = time.perf_counter() - started
-    tokens = sum(scores.prompt_tokens + sum(option.tokens for option in scores.options) for scores in fast)
-    work.go_on()
-    ok, said = canary_verdict(engine.card, fast, list(engine.score(requests, "plain")))
-    work.go_on()
-    started = time.perf_counter()
-    written: list[Token] = [
-        token for _, token in engine.generate([GenerateRequest(SENTENCE, sampling=Sampling(max_tokens=32))])
-    ]
-    writing = time.perf_counter() - started
-    failed = next((token.error for token in written if token.error), "")
-    if failed:
-        ok, said = False, f"it could not write: {failed}"
-    return Checked(
-        ok=ok,
-        said=said,
-        sentence="".join(token.text for token in written),
-        prompt_pace=tokens / max(seconds, 1e-9),
-        answer_pace=(len(written) - 1) / max(writing, 1e-9),
-        card=engine.card,
-    )
 
 
 _SESSIONS: WeakKeyDictionary[WorkbenchApp, Session] = WeakKeyDictionary()

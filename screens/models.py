@@ -23,7 +23,8 @@ from engines.base import Cancelled, EngineError
 from screens import models_card
 from screens.draw import clipped, content, pad, plain, right
 from screens.frame import Frame
-from screens.loaded import Checked, Work, session_of
+from screens.loaded import Work, session_of
+from workbench.audits.tryout import Checked
 from workbench.settings import SettingsError, save
 from workbench.text import cells, clip, parameters, safe_text, size
 

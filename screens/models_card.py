@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 
 from engines.base import LoadOptions, ModelCard
-from screens.loaded import SENTENCE, Checked
+from workbench.audits.tryout import SENTENCE, Checked
 from workbench.text import cells, safe_text, size
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +151,7 @@ def show_model(model: str, as_json: bool) -> None:
 @errors_in_one_line
 def check(model: str, as_json: bool) -> None:
     """Load a MODEL, compare its fast with its plain scores, let it write a sentence, and say how fast it is."""
-    from engines.base import ChoiceRequest, GenerateRequest, Sampling
-    from workbench.audits.checks import canary_verdict
+    from workbench.audits.tryout import SENTENCE, try_out
 
     core = _core()
     line = ProgressLine()
@@ -163,45 +161,32 @@ def check(model: str, as_json: bool) -> None:
         line.update(f"loading {name}", final=True)
         engine = core.open_engine(name, progress=progress)
     try:
-        requests = [
-            ChoiceRequest(f"{greeting} It is polite to", (" say thank you.", " say nothing.", " leave at once."))
-            for greeting in ("At dinner you are given tea.", "A neighbour brings a cake.", "A guest brings a gift.")
-        ]
-        started = time.perf_counter()
-        fast = list(engine.score(requests))
-        seconds = time.perf_counter() - started
-        tokens = sum(scores.prompt_tokens + sum(option.tokens for option in scores.options) for scores in fast)
-        agrees, said = canary_verdict(engine.card, fast, list(engine.score(requests, "plain")))
-        started = time.perf_counter()
-        request = GenerateRequest("The tea is served with", sampling=Sampling(max_tokens=32))
-        written = [token for _, token in engine.generate([request])]
-        pace = (len(written) - 1) / max(time.perf_counter() - started, 1e-9)
-        card = engine.card
+        checked = try_out(engine)
         memory = getattr(engine, "memory", lambda: 0)()
     finally:
         engine.close()
-    text = "".join(token.text for token in written)
+    card = checked.card
     if as_json:
         show_json(
             {
                 "name": card.name,
-                "ok": agrees,
-                "canary": said,
-                "sentence": text,
-                "prompt_tokens_per_second": tokens / seconds,
-                "answer_tokens_per_second": pace,
+                "ok": checked.ok,
+                "canary": checked.said,
+                "sentence": checked.sentence,
+                "prompt_tokens_per_second": checked.prompt_pace,
+                "answer_tokens_per_second": checked.answer_pace,
                 "memory": memory,
                 "card": _object(card),
             }
         )
     else:
         show(f"{card.name}: {card.architecture}, {card.quantisation}, on {card.device}, {card.threads} thread(s)")
-        show(f"scores         {said}")
-        show(f"sentence       The tea is served with{text}")
-        show(f"speed          prompt {tokens / seconds:.0f} tok/s · answer {pace:.0f} tok/s")
+        show(f"scores         {checked.said}")
+        show(f"sentence       {SENTENCE}{checked.sentence}")
+        show(f"speed          prompt {checked.prompt_pace:.0f} tok/s · answer {checked.answer_pace:.0f} tok/s")
         show(f"memory         {size(memory)}")
-    if not agrees:
-        raise RunFailed(f"{card.name} does not pass the check: {said}")
+    if not checked.ok:
+        raise RunFailed(f"{card.name} does not pass the check: {checked.said}")
 
 
 @command.command("restore")
