@@ -388,12 +388,12 @@ async def test_starter_models_are_put_together_behind_the_screen() -> None:
 
     core.starting = starting
     async with opened(core, ready=False) as view:
-        await view.until(lambda: view.busy == "smollm2-135m-instruct: 45 %")
+        await view.until(lambda: view.busy.startswith("smollm2-135m-instruct: 45 %"))
         assert not view.text("#models-empty")
         await view.press("escape", "f1")
         await view.until(lambda: len(view.app.screen_stack) == 2)
         await view.press("escape")
-        assert view.busy == "smollm2-135m-instruct: 45 %"
+        assert view.busy.startswith("smollm2-135m-instruct: 45 %")  # a slow machine also says how long it will take
         go.set()
         await view.until(lambda: view.lines() and not view.busy)
         assert "smollm2-135m-instruct was put there" in view.toasts()
