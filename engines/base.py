@@ -195,6 +195,9 @@ class Engine(Protocol):
     def tokenize(self, text: str) -> list[TokenPiece]:
         """The tokens of a text, special tokens off and nothing added."""
 
+    def share_cores(self, threads: int) -> None:
+        """Compute with at most so many threads, because other models compute at the same time; 0 ends that."""
+
     def cancel(self) -> None:
         """Stop the work that is going on, within a token."""
 

@@ -281,6 +281,15 @@ class GgufEngine:
         llama_cpp.llama_memory_clear(self._memory, False)
         self._shared = ()
 
+    def _forget_item(self) -> None:
+        """Leave the shared prefix alone in the cache, as it is before every item: somebody who types at a live prompt
+        cancels at every key, and should not wait for what all the prompts have in common again."""
+        if not self._shared:
+            self._forget()
+            return
+        for sequence in range(1, SEQUENCES):
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
     def _decode_tiled(self) -> None:
         """Decode the batch, filled up so that its tokens, and those whose logits are wanted, make whole tiles."""
         if not self._branching:
@@ -296,6 +305,7 @@ class GgufEngine:
 
     def _decode(self) -> None:
         if self._cancel.is_set():
+            self._forget_item()
             raise Cancelled("cancelled")
         abortable = self._batch.count > ABORTABLE
         if abortable:
@@ -305,9 +315,10 @@ class GgufEngine:
             llama_cpp.llama_set_abort_callback(self._context, _NO_CALLBACK, ctypes.c_void_p(0))
         if status == 0:
             return
-        self._forget()
         if status == 2 or self._cancel.is_set():
+            self._forget_item()
             raise Cancelled("cancelled")
+        self._forget()
         if status == 1:
             raise _TooLong
         raise EngineError(f"llama.cpp could not decode (status {status}): {self._last_error()}")
@@ -565,6 +576,10 @@ class GgufEngine:
         )
 
     # -- life ---------------------------------------------------------------------------------------------------
+
+    def share_cores(self, threads: int) -> None:
+        """See `Engine.share_cores`."""
+        self._threads.share(threads)
 
     def watch_speed(self, tokens: int, seconds: float) -> None:
         """Tell how long some work took, so that a collapse of speed leads to a new calibration of the threads."""

@@ -95,6 +95,8 @@ class _Host:
                 self._generate(self._engine, question)
             elif isinstance(question, wire.Tokenize):
                 self._send(wire.Pieces(call, self._engine.tokenize(question.text)))
+            elif isinstance(question, wire.Share):
+                self._engine.share_cores(question.threads)
         except Cancelled as error:
             self._send(wire.Failed(call, str(error), cancelled=True))
         except EngineError as error:

@@ -146,6 +146,11 @@ class EngineProcess:
                 raise EngineError(f"{self._name}: the engine answered something else than tokens")
             return reply.pieces
 
+    def share_cores(self, threads: int) -> None:
+        """See `Engine.share_cores`; heeded before the next request."""
+        with self._turn:
+            self._send(wire.Share(threads))
+
     def cancel(self) -> None:
         """See `Engine.cancel`; from any thread. What was asked up to now ends with `Cancelled`."""
         with contextlib.suppress(EngineDied):

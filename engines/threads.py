@@ -62,6 +62,10 @@ class Calibration:
         self.count, self.speed = best, speed
         self._apply(best)
 
+    def share(self, threads: int) -> None:
+        """Compute with at most so many threads while others compute beside; 0 ends that."""
+        self._apply(min(self.count, threads) if threads else self.count)
+
     def _measure(self) -> float:
         started = time.perf_counter()
         tokens = self._probe()

@@ -58,6 +58,12 @@ class Tokenize(_Message, frozen=True):
     text: str
 
 
+class Share(_Message, frozen=True):
+    """Compute with at most so many threads from now on (0: as many as were calibrated). Not answered."""
+
+    threads: int
+
+
 class Cancel(_Message, frozen=True):
     """Give up all calls up to this one; each that was not finished is answered by `Failed`."""
 
@@ -103,7 +109,7 @@ class Failed(_Message, frozen=True):
     cancelled: bool = False
 
 
-Question = Load | Score | Generate | Tokenize | Cancel | Close
+Question = Load | Score | Generate | Tokenize | Share | Cancel | Close
 Reply = Loaded | Scored | Written | Pieces | Failed
 
 _questions = msgspec.msgpack.Decoder(Question)

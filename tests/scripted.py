@@ -161,6 +161,9 @@ class Scripted:
         """A token a character."""
         return [TokenPiece(ord(character), character) for character in text]
 
+    def share_cores(self, threads: int) -> None:
+        """Nothing to share."""
+
     def cancel(self) -> None:
         """Stop what is going on."""
         self._cancelled.set()

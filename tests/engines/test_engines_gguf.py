@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import threading
@@ -249,6 +250,31 @@ def test_cancel_ends_an_answer_within_a_token_and_the_engine_goes_on(tiny: Engin
     with pytest.raises(Cancelled):
         write_for_ever()
     assert score(tiny, ChoiceRequest("on", (" we", " go")))[0].options
+
+
+@pytest.mark.model
+@pytest.mark.timeout(240)
+def test_scores_after_a_cancel_are_the_same_bits(smollm: EngineProcess) -> None:
+    prefix = "At dinner the guests were given tea, and the host told them where it had been grown. " * 3
+    request = ChoiceRequest(prefix + "It was polite to thank the", (" host", " tea", " guests"), shared=prefix)
+    fresh = score(smollm, request)
+    for pause in (0.0, 0.02, 0.05, 0.1):
+        timer = threading.Timer(pause, smollm.cancel)
+        timer.start()
+        with contextlib.suppress(Cancelled):  # it may have been too late: then there is nothing to compare
+            other = ChoiceRequest(prefix + "Nobody " * 20 + "thanked the", request.continuations, shared=prefix)
+            score(smollm, other)
+        timer.join()
+        assert score(smollm, request) == fresh
+
+
+def test_the_cores_can_be_shared_for_a_while(tiny: EngineProcess) -> None:
+    request = ChoiceRequest("on", (" we", " go"))
+    alone = score(tiny, request)
+    tiny.share_cores(1)
+    assert score(tiny, request) == alone
+    tiny.share_cores(0)
+    assert score(tiny, request) == alone
 
 
 def test_leaving_a_stream_early_leaves_the_engine_usable(tiny: EngineProcess) -> None:
