@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workbench.app import WorkbenchApp
     from workbench.core import Workbench
 
-MODES = (("1", "models", "Models"), ("2", "compare", "Compare"), ("7", "history", "History"))
+MODES = (("1", "models", "Models"), ("2", "compare", "Compare"), ("3", "live", "Live"), ("7", "history", "History"))
 """Key, name and title of each mode that works."""
 
 

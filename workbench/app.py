@@ -31,6 +31,12 @@ def _compare() -> Screen[None]:
     return SetupScreen()
 
 
+def _live() -> Screen[None]:
+    from screens.live import LiveScreen
+
+    return LiveScreen()
+
+
 def _history() -> Screen[None]:
     from screens.history import HistoryScreen
 
@@ -41,10 +47,11 @@ class WorkbenchApp(App[None]):
     """The workbench in a terminal. `audit`: open on the findings of this audit."""
 
     TITLE = "culture-workbench"
-    CSS_PATH = [_ASSETS / f"{name}.tcss" for name in ("workbench", "models", "compare", "history")]  # noqa: RUF012
+    CSS_PATH = [_ASSETS / f"{name}.tcss" for name in ("workbench", "models", "compare", "live", "history")]  # noqa: RUF012
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "models": _models,
         "compare": _compare,
+        "live": _live,
         "history": _history,
     }
     DEFAULT_MODE = "models"
@@ -53,6 +60,7 @@ class WorkbenchApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "switch_mode('models')", "Models", show=False, id="mode.models"),
         Binding("2", "switch_mode('compare')", "Compare", show=False, id="mode.compare"),
+        Binding("3", "switch_mode('live')", "Live", show=False, id="mode.live"),
         Binding("7", "switch_mode('history')", "History", show=False, id="mode.history"),
         Binding("f12", "log", "log", show=False, id="log"),
         Binding("ctrl+t", "toggle_theme", "light or dark", show=False, id="theme"),
@@ -114,6 +122,7 @@ class WorkbenchApp(App[None]):
         yield from super().get_system_commands(screen)
         yield SystemCommand("Models", "What is on this machine", lambda: self.switch_mode("models"))
         yield SystemCommand("Compare", "Set up and run an audit", lambda: self.switch_mode("compare"))
+        yield SystemCommand("Live", "A prompt, and bars that move while you type", lambda: self.switch_mode("live"))
         yield SystemCommand("History", "Every audit so far", lambda: self.switch_mode("history"))
         yield SystemCommand("Log", "The last lines of the log file", self.action_log)
 

@@ -16,6 +16,7 @@ _GROUPS = {
     "models": "workbench.commands.models",
     "suites": "workbench.commands.suites",
     "history": "workbench.commands.history",
+    "live": "workbench.commands.live",
     "doctor": "workbench.commands.doctor",
 }
 

@@ -52,7 +52,7 @@ class Page(Frame):
 class App(WorkbenchApp):
     """The application with the same page in all its modes."""
 
-    MODES: ClassVar[dict[str, Any]] = {"models": Page, "compare": Page, "history": Page}
+    MODES: ClassVar[dict[str, Any]] = {"models": Page, "compare": Page, "live": Page, "history": Page}
 
 
 @asynccontextmanager

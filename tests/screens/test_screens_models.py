@@ -141,7 +141,12 @@ class Elsewhere(Frame):
 class App(WorkbenchApp):
     """The application without its other screens."""
 
-    MODES: ClassVar[dict[str, Any]] = {"models": ModelsScreen, "compare": Elsewhere, "history": Elsewhere}
+    MODES: ClassVar[dict[str, Any]] = {
+        "models": ModelsScreen,
+        "compare": Elsewhere,
+        "live": Elsewhere,
+        "history": Elsewhere,
+    }
 
 
 class View:

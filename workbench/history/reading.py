@@ -16,10 +16,11 @@ from engines.base import ModelCard
 from suites.base import Condition, Item, Suite, Verdict
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial
-from workbench.history import search, verify
+from workbench.history import moments, search, verify
 from workbench.history.chain import decode_answer
 from workbench.history.files import quick_check, told
 from workbench.history.lock import running_audits
+from workbench.history.moments import Moment
 from workbench.history.rows import (
     AnswerRow,
     AuditDetails,
@@ -65,6 +66,18 @@ class Reader:
         self._connection = connection
         self._guard = threading.RLock()
         self._closed = False
+
+    # -- moments
+
+    def moments(self) -> list[Moment]:
+        """What was shown live and kept, newest first."""
+        with self._reading() as connection:
+            return moments.read(connection)
+
+    def moment(self, moment: str) -> Moment:
+        """One of them, by its id or a beginning of it. Raises HistoryError."""
+        with self._reading() as connection:
+            return moments.one(connection, moment)
 
     # -- audits
 

@@ -214,7 +214,13 @@ def _tables(connection: sqlite3.Connection) -> None:
     _run(connection, _VIEWS)
 
 
-MIGRATIONS: Sequence[Migration] = (("audits", _tables),)
+def _moments(connection: sqlite3.Connection) -> None:
+    from workbench.history.moments import TABLE
+
+    _run(connection, TABLE)
+
+
+MIGRATIONS: Sequence[Migration] = (("audits", _tables), ("moments", _moments))
 """All of them, oldest first. Never change one that was released: add another."""
 
 

@@ -15,7 +15,7 @@ from engines.base import ModelCard
 from suites.base import Answer, Suite, Verdict
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial, count_by_model
-from workbench.history import schema
+from workbench.history import moments, schema
 from workbench.history.buffer import AnswerBuffer, now, verdict_fields
 from workbench.history.chain import canonical, clean, digest, genesis, manifest, suite_digest, written_text
 from workbench.history.files import explain, open_connection, quick_check, told, transaction
@@ -286,6 +286,18 @@ class History(Reader):
             with transaction(connection):
                 _delete(connection, number)
             self._deactivate(number)
+
+    # -- moments
+
+    def keep_moment(self, title: str, record: Mapping[str, Any], note: str = "") -> str:
+        """Keep what was shown live (see `workbench.live.record`); its id."""
+        with self._exclusive() as connection, transaction(connection):
+            return moments.store(connection, title, note, dict(record))
+
+    def delete_moment(self, moment: str) -> None:
+        """Delete what was shown live. Raises HistoryError."""
+        with self._exclusive() as connection, transaction(connection):
+            connection.execute("DELETE FROM moments WHERE name = ?", (moments.one(connection, moment).id,))
 
     # -- inside
 
