@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from screens.frame import Frame
 
 FORMATS = (
+    ("html", "Report (HTML): findings, plots, method, examples in one file"),
     ("md", "Report (Markdown): findings, comparisons, warnings"),
     ("json", "Findings, plan and machine (JSON)"),
     ("csv", "Every answer, for a spreadsheet (CSV)"),

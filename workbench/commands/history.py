@@ -188,7 +188,9 @@ def compare(first: str, second: str, as_json: bool) -> None:
 
 @command.command("export")
 @click.argument("audit")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "json", "md"]), default="md", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "jsonl", "json", "md", "html"]), default="md", show_default=True
+)
 @click.option(
     "-o", "--output", default="-", help="File to write (not overwritten without --force); - is standard output."
 )

@@ -29,7 +29,7 @@ from workbench.history.reading import Reader
 from workbench.history.rows import AnswerRow, HistoryError
 from workbench.text import safe_text
 
-Format = Literal["csv", "jsonl", "json", "md"]
+Format = Literal["csv", "jsonl", "json", "md", "html"]
 
 VERSION = 1
 """Of the layout of `json` and `jsonl`; it grows when a key changes its meaning."""
@@ -243,11 +243,19 @@ def _markdown(history: Reader, audit: str) -> Iterator[str]:
         yield line + "\n"
 
 
+def _html(history: Reader, audit: str) -> Iterator[str]:
+    # Imported here: only this format needs the template engine.
+    from workbench.reports.html import page
+
+    return page(history, audit)
+
+
 _WRITERS: Mapping[str, Callable[[Reader, str], Iterator[str]]] = {
     "csv": _csv,
     "jsonl": _jsonl,
     "json": _whole,
     "md": _markdown,
+    "html": _html,
 }
 
 
