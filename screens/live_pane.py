@@ -184,7 +184,8 @@ class LivePane(VerticalScroll, can_focus=True):
     def tick(self) -> None:
         """Draw what has been written since; called ten times a second."""
         stream = self._stream
-        if stream is None:
+        if stream is None or not self.query(".live-body"):
+            # A pane that is just being put up, or taken down, has nothing to draw on.
             return
         state = (len(stream.tokens), stream.state, self._token)
         if state == self._drawn:
