@@ -79,9 +79,9 @@ def test_show_gives_the_problem_of_a_model_that_cannot_be_used(run: Run, tiny: P
 
 def test_remove_forgets_a_model_and_leaves_its_file(run: Run, tiny: Path) -> None:
     run("models", "scan", str(tiny.parent))
-    assert "Forget tiny?" in run("models", "remove", "tiny", input="n\n", rc=1).stderr
+    assert "Forget tiny; its files stay where they are?" in run("models", "remove", "tiny", input="n\n", rc=1).stderr
     assert listed(run) == ["tiny"]
-    assert "left alone" in run("models", "remove", "tiny", "--yes").stderr
+    assert "were left alone" in run("models", "remove", "tiny", "--yes").stderr
     assert listed(run) == []
     assert tiny.exists()
 
