@@ -170,9 +170,9 @@ def fits(model: Weighed, context: int, machine: Machine, *, gpu_layers: int = -1
     """Estimate the memory of a GGUF model with `context` tokens, and where it goes.
 
     `gpu_layers` as in `LoadOptions`: 0 means the CPU whatever there is; -1 as many layers as fit on the GPU with the
-    most free memory, else that many. llama.cpp puts the last layers on the GPU, the output layer first of all, each with
-    its part of the cache; the embeddings stay in main memory. A model that does not show its layers goes to the GPU as
-    a whole or not at all.
+    most free memory, else that many. llama.cpp puts the last layers on the GPU, the output layer first of all, each
+    with its part of the cache; the embeddings stay in main memory. A model that does not show its layers goes to the
+    GPU as a whole or not at all.
     Buffers: one batch's logits over the whole vocabulary, or its attention scores and mask, whichever is more, and its
     activations (llama-cpp-python 0.3.36 reserved 99.4 MiB for SmolLM2 at 2,048 tokens, 166.4 at 8,192, and 514.5 for
     Gemma; this says 99.4, 163.4 and 515.8), and 32 MiB for all that is small.
