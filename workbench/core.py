@@ -131,9 +131,16 @@ class Workbench:
 
         layers = self.settings.offload.get(name, self.settings.gpu_layers)
         own = self.settings.loading.get(name, Loading())
-        return LoadOptions(
-            context=own.context or self.settings.context, gpu_layers=layers, threads=self.settings.threads
-        )
+        wanted = {
+            "context": own.context or self.settings.context,
+            "gpu_layers": layers,
+            "threads": self.settings.threads,
+            "dtype": own.dtype,
+            "device": own.device,
+            "trust": own.trust,
+        }
+        # What is not set keeps the options' own default.
+        return msgspec.convert({key: value for key, value in wanted.items() if value != ""}, LoadOptions)
 
     def fit(self, model: CatalogModel, machine: Machine) -> Fit:
         """What a model would take, loaded by its settings, and whether it fits on this machine."""

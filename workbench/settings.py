@@ -23,7 +23,7 @@ class SettingsError(Exception):
     """The settings cannot be used; the message names file (or variable) and key and says what is wrong, in one line."""
 
 
-class Loading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Loading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one model is loaded, where that differs from the settings for all. "" and 0 mean that it does not."""
 
     context: int = 0
