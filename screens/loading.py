@@ -60,7 +60,7 @@ def questions(engine: str, layers: int, own: Loading, context: int, *, asks_for_
     found = [
         Question(
             "context",
-            "Context in tokens (more takes more memory; empty: as set for all models)",
+            "Context in tokens (empty: as set for all models)",
             str(own.context or ""),
             f"{context:,}",
         )

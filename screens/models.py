@@ -369,6 +369,9 @@ class ModelsScreen(Frame):
 
         # torch takes seconds to ask: only where a model is there for it.
         torch = any(model.engine == "hf" for model in self._models or [])
+        before = self._machine
+        if torch and not (before and (before.torch_devices or before.torch_note)):
+            self.post_message(Looked(machine(), []))
         self.post_message(Looked(machine(torch=torch), self.session.bury()))
 
     @on(Looked)

@@ -18,6 +18,7 @@ from screens.draw import clipped
 from screens.frame import Frame
 from screens.models_card import drawn
 from screens.table import Table
+from workbench.core import fit_offer
 from workbench.text import cells, size
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class OffersScreen(Frame):
         """Title, table, what is known of the line."""
         yield Static(id="offers-title")
         yield Table(id="offers", enter="look up")
-        yield Static(id="offers-about", classes="hint")
+        yield Static(id="offers-about")
 
     def on_mount(self) -> None:
         """Draw once; the list does not change while it is open."""
@@ -107,10 +108,8 @@ class OffersScreen(Frame):
         self._about()
 
     def _cells(self, offer: Offer) -> Cells:
-        from engines.hardware import fits
-
         none = Style.null()
-        verdict = fits(offer.weight, self._tokens, self._machine).verdict if self._machine else "…"
+        verdict = fit_offer(offer, self._tokens, self._machine).verdict if self._machine else "…"
         return {
             "name": (f"{offer.name} ✓" if offer.name in self._known else offer.name, none),
             "parameters": (f"{offer.parameters:g} B", none),

@@ -277,6 +277,17 @@ class Workbench:
         )
 
 
+def fit_offer(offer: Offer, context: int, machine: Machine) -> Fit:
+    """Whether a model that could be fetched would fit, from its size alone."""
+    from engines.hardware import fits, fits_torch
+    from engines.offers import SAFETENSORS
+
+    if offer.file != SAFETENSORS:
+        return fits(offer.weight, context, machine)
+    width = _width("HF bf16", "auto", not machine.torch_devices)
+    return fits_torch(offer.weight, context, machine, width=width)
+
+
 def _width(format: str, dtype: str, on_cpu: bool) -> float:
     """Bytes of a number as it is computed with, against those in the file. Automatic is float32 on a CPU, and what the
     file has on a GPU."""

@@ -75,7 +75,8 @@ def list_models(available: bool, as_json: bool) -> None:
 
 def _available(core: Any, as_json: bool) -> None:
     """What can be fetched. Nothing is asked of the network."""
-    from engines.hardware import fits, machine
+    from engines.hardware import machine
+    from workbench.core import fit_offer
 
     offers = core.offers()
     if as_json:
@@ -87,7 +88,7 @@ def _available(core: Any, as_json: bool) -> None:
             offer.name,
             f"{offer.parameters:g} B",
             size(offer.weight.size),
-            fits(offer.weight, core.settings.context, facts).verdict,
+            fit_offer(offer, core.settings.context, facts).verdict,
             offer.group,
             " ".join(offer.languages[:4]) + (" …" if len(offer.languages) > 4 else ""),
             offer.licence + (" (gated)" if offer.gated else ""),
