@@ -139,12 +139,12 @@ class Catalog:
             raise unknown_model(name_or_path, models)
         path = _absolute(name_or_path)
         one = Found(path=path)
-        if name_or_path.count("/") == 1 and not path.exists():
+        if name_or_path.count("/") == 1 and not os.path.exists(path):
             for model in models:
                 if model.repository.casefold() == name_or_path.casefold():
                     return model
             one = _in_cache(name_or_path) or one
-        about = describe_folder(one.path) if one.path.is_dir() else described(read_header(one.path))
+        about = describe_folder(one.path) if os.path.isdir(one.path) else described(read_header(one.path))
         identity = identity_of(one.path)
         for model in models:
             if model.path == str(one.path) or identity_of(Path(model.path)) == identity:
@@ -314,7 +314,7 @@ class Catalog:
         )
 
     def _describe(self, path: Path) -> CatalogModel:
-        if path.is_dir():
+        if os.path.isdir(path):
             try:
                 return describe_folder(path)
             except EngineError as error:
@@ -392,7 +392,7 @@ def _files(model: CatalogModel) -> Sequence[Path]:
 def _stamp(model: CatalogModel) -> str:
     """Sizes and times of what the entry was made of: the weights, and a folder's config."""
     config = Path(model.path) / "config.json"
-    return stamp_of([*_files(model), config] if model.engine == "hf" and config.is_file() else _files(model))
+    return stamp_of([*_files(model), config] if model.engine == "hf" and os.path.isfile(config) else _files(model))
 
 
 def _in_cache(repository: str) -> Found | None:

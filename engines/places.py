@@ -37,7 +37,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def exists(self) -> bool:
         """Whether it is there."""
-        return self.path.is_dir()
+        return os.path.isdir(self.path)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +113,7 @@ def cached(repository: str, place: Place) -> Path | None:
     except (OSError, ValueError):
         return None
     snapshot = folder / "snapshots" / commit
-    return snapshot if _COMMIT.fullmatch(commit) and snapshot.is_dir() else None
+    return snapshot if _COMMIT.fullmatch(commit) and os.path.isdir(snapshot) else None
 
 
 def _hub_cache(root: Path, unread: list[str]) -> Iterator[Found]:
