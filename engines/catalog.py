@@ -13,7 +13,7 @@ import msgspec
 
 from engines.base import EngineError
 from engines.describe import CatalogModel, Origin, described, file_name, unique_name, unknown_model
-from engines.fetched import Fetched, delete, record_of
+from engines.fetched import Fetched, checked_digest, delete, record_of
 from engines.files import (
     file_error,
     hash_files,
@@ -27,7 +27,7 @@ from engines.files import (
 )
 from engines.folder import describe_folder, folder_error
 from engines.header import read_header, split_part
-from engines.places import Found, Place, cached, look, models_below, places
+from engines.places import Found, Place, cached, found_at, look, models_below, places
 from engines.starter import remove_starter, verified
 
 _VERSION = 1
@@ -104,7 +104,7 @@ class Catalog:
         found = []
         # What a store says of a model is more than its file does, so that stores come first.
         seen = [one for store in stores if store.exists for one in look(store, unread)]
-        seen += [Found(path=path) for path in models_below(roots, unread) if ".fetching" not in path.parts]
+        seen += [found_at(path) for path in models_below(roots, unread) if ".fetching" not in path.parts]
         for one in seen:
             identity = identity_of(one.path)
             if identity is None or identity in known or split_part(one.path) > 1:
@@ -138,7 +138,7 @@ class Catalog:
         if not (os.sep in name_or_path or "/" in name_or_path or name_or_path.lower().endswith(".gguf")):
             raise unknown_model(name_or_path, models)
         path = _absolute(name_or_path)
-        one = Found(path=path)
+        one = found_at(path)
         if name_or_path.count("/") == 1 and not os.path.exists(path):
             for model in models:
                 if model.repository.casefold() == name_or_path.casefold():
@@ -301,6 +301,7 @@ class Catalog:
                 revision=fetched.revision,
                 licence=model.licence or fetched.licence,
                 languages=model.languages or fetched.languages,
+                fingerprint=model.fingerprint or checked_digest(self.models_folder, fetched, model.parts),
             )
         starter = verified(self.models_folder).get(Path(model.path))
         if starter is None:
@@ -400,11 +401,5 @@ def _in_cache(repository: str) -> Found | None:
     for place in places():
         snapshot = cached(repository, place) if place.kind == "Hugging Face cache" else None
         if snapshot is not None:
-            return Found(
-                path=snapshot,
-                source=place.kind,
-                name=repository.split("/")[1],
-                repository=printable(repository),
-                revision=snapshot.name,
-            )
+            return found_at(snapshot)
     return None

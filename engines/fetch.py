@@ -309,7 +309,9 @@ class _Told:
             raise EngineError(f"{self._repository} has no such revision or file on {self._endpoint}") from error
         if isinstance(error, errors.HfHubHTTPError):
             status = error.response.status_code
-            said = "needs a login or another token" if status in (401, 403) else "try again later"
+            said = {401: "it needs a login", 403: "it needs another login", 404: "is that a hub? see HF_ENDPOINT"}.get(
+                status, "try again later"
+            )
             raise EngineError(f"{self._repository}: {self._endpoint} answered {status}: {said}") from error
         if isinstance(error, httpx2.HTTPError | ConnectionError):
             raise EngineError(

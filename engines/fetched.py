@@ -95,6 +95,20 @@ def state_of(folder: Path, name: str, sha256: str) -> FetchedFile:
     return FetchedFile(name=name, size=facts.st_size, modified=facts.st_mtime_ns, sha256=sha256)
 
 
+def checked_digest(models_folder: Path, fetched: Fetched, parts: Sequence[str]) -> str:
+    """The SHA-256 that was checked when the one file with the model's weights came; "" where there are several, or it
+    has changed since."""
+    folder = models_folder / fetched.folder
+    weights = [file for file in fetched.files if str(folder / file.name) in parts]
+    if len(weights) != 1 or len(parts) != 1:
+        return ""
+    try:
+        same = state_of(folder, weights[0].name, weights[0].sha256) == weights[0]
+    except OSError:
+        return ""
+    return weights[0].sha256 if same else ""
+
+
 def delete(models_folder: Path, fetched: Fetched) -> list[str]:
     """Delete the files of a fetch that are still as they came, and forget it; returns the paths of those that are not.
 

@@ -120,21 +120,33 @@ def _hub_cache(root: Path, unread: list[str]) -> Iterator[Found]:
     for folder in _inner(root, unread):
         if not folder.name.startswith("models--"):
             continue
-        repository = folder.name.removeprefix("models--").replace("--", "/", 1)
         refs = _refs(folder / "refs")
         for snapshot in _inner(folder / "snapshots", unread):
-            ref = refs.get(snapshot.name, "")
-            # Several revisions of one model need names of their own; main is the one that people mean.
-            mark = "" if ref == "main" else f"@{ref or snapshot.name[:8]}"
             for path in models_below([snapshot], unread):
-                whole = path == snapshot
-                yield Found(
-                    path=path,
-                    source="Hugging Face cache",
-                    name=f"{repository.split('/')[-1] if whole else path.stem}{mark}",
-                    repository=printable(repository),
-                    revision=printable(snapshot.name, 64),
-                )
+                yield _in_snapshot(path, snapshot, refs)
+
+
+def found_at(path: Path) -> Found:
+    """A model at a path, with what its place says of it where that is a snapshot of a Hugging Face cache."""
+    snapshot = path if os.path.isdir(path) else path.parent
+    home = snapshot.parent.parent
+    if snapshot.parent.name == "snapshots" and home.name.startswith("models--"):
+        return _in_snapshot(path, snapshot, _refs(home / "refs"))
+    return Found(path=path)
+
+
+def _in_snapshot(path: Path, snapshot: Path, refs: dict[str, str]) -> Found:
+    repository = snapshot.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+    ref = refs.get(snapshot.name, "")
+    # Several revisions of one model need names of their own; main is the one that people mean.
+    mark = "" if ref == "main" else f"@{ref or snapshot.name[:8]}"
+    return Found(
+        path=path,
+        source="Hugging Face cache",
+        name=f"{repository.split('/')[-1] if path == snapshot else path.stem}{mark}",
+        repository=printable(repository),
+        revision=printable(snapshot.name, 64),
+    )
 
 
 def _refs(folder: Path) -> dict[str, str]:

@@ -465,7 +465,8 @@ class ModelsScreen(Frame):
         if answer is None:
             return
         folder = answer.strip().strip("'\"")
-        where = folder or "your folders"
+        stores = [] if folder else [place.kind for place in self._core.stores() if place.exists]
+        where = folder or ", ".join(dict.fromkeys(["your folders", *stores]))
         job = Work("scan", f"looking through {where}", stoppable=False)
         self._begin(job, lambda _: (self._core.scan([folder] if folder else []), self._list()), self._scanned)
 

@@ -94,7 +94,10 @@ def test_a_damaged_catalogue_is_set_aside_and_said(run: Run, home: Path) -> None
     assert json.loads(done.stdout) == {"models": []}
     assert "catalog.json.bad" in done.stderr
     (home / "catalog.json").write_text("{")
-    assert any("catalog.json.bad" in problem for problem in json.loads(run("doctor", "--json").stdout)["problems"])
+    assert any(
+        "catalog.json.bad" in problem
+        for problem in json.loads(run("doctor", "--no-self-test", "--json").stdout)["problems"]
+    )
 
 
 def test_a_scan_without_folders_looks_where_other_programs_keep_models(run: Run, tmp_path: Path) -> None:
@@ -242,12 +245,12 @@ def test_doctor_says_what_is_there_and_where_a_setting_comes_from(
     (home / "settings.toml").write_text("context = 512\nthreads = 2\n")
     monkeypatch.setenv("CULTURE_WORKBENCH_THREADS", "1")
     run("models", "scan", str(tiny.parent))
-    told = json.loads(run("doctor", "--json").stdout)
+    told = json.loads(run("doctor", "--no-self-test", "--json").stdout)
     assert told["settings"]["context"] == {"value": 512, "from": str(home / "settings.toml")}
     assert told["settings"]["threads"] == {"value": 1, "from": "CULTURE_WORKBENCH_THREADS"}
     assert told["settings"]["seed"]["from"] == "default"
     assert (told["models"], told["history"], told["problems"]) == (1, "none yet", [])
-    shown = run("doctor").stdout
+    shown = run("doctor", "--no-self-test").stdout
     assert "threads = 1 (CULTURE_WORKBENCH_THREADS)" in shown
     assert str(home) in shown
 
@@ -280,6 +283,6 @@ def test_doctor_goes_on_where_something_is_broken(run: Run, home: Path, tiny: Pa
     (tiny.parent / "cut.gguf").write_bytes(tiny.read_bytes()[:100])
     (home / "settings.toml").write_text("contxt = 512\n")
     (home / "history.db").write_text("no database")
-    done = run("doctor")
+    done = run("doctor", "--no-self-test")
     assert done.stderr.count("problem: ") == 3
     assert all(word in done.stderr for word in ("did you mean context?", "cut", "history.db"))

@@ -73,6 +73,9 @@ def test_a_gguf_file_is_looked_up_fetched_and_known(hub: Hub, catalog: Catalog) 
         "tiny-Q8_0", "fetched", "org/tiny-GGUF", COMMIT,
     )  # fmt: skip
     assert catalog.fingerprint(model) == hashlib.sha256(GGUF).hexdigest()
+    assert model.fingerprint == hashlib.sha256(GGUF).hexdigest()  # It was checked while it came.
+    os.utime(model.path, ns=(1, 1))
+    assert catalog.find(model.name).fingerprint == ""
     assert read_record(catalog.models_folder)[0].agreed == "2026-01-01T00:00:00+00:00"
     assert not list((catalog.models_folder / ".fetching").rglob("*.part"))
     before = len(hub.requests)

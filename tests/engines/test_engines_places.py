@@ -48,6 +48,15 @@ def test_the_hub_cache_has_an_entry_for_each_snapshot(catalog: Catalog, tmp_path
     assert catalog.find("org/tiny-1b").path == str(main)
 
 
+def test_a_cache_that_is_scanned_as_a_folder_says_the_same(catalog: Catalog, tmp_path: Path) -> None:
+    main = hub_cache(tmp_path / "hub", "Org/Tiny-1B")
+    raw_gguf.write(tmp_path / "hub" / "models--Org--GG" / "snapshots" / OTHER / "gg-Q8_0.gguf")
+    found = {model.name: model for model in catalog.scan([tmp_path / "hub"])}
+    assert set(found) == {"Tiny-1B", "gg-Q8_0@ffffffff"}
+    assert found["Tiny-1B"].revision == COMMIT
+    assert Catalog(tmp_path / "other").find(str(main)).name == "Tiny-1B"
+
+
 def test_a_repository_is_found_in_the_cache_without_a_scan(
     catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
