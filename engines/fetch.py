@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from fnmatch import fnmatch
@@ -32,7 +33,7 @@ from engines.offers import SAFETENSORS, Offer
 Progress = Callable[[str, int, int], None]
 """Called with the model's name, the bytes done and the bytes in all; what it raises ends the fetch."""
 
-INSTALL = "pip install 'huggingface_hub>=1.31'"
+INSTALL = f"{sys.executable} -m pip install 'huggingface_hub>=1.31'"
 CONNECT_SECONDS = 5.0
 _CHUNK = 1 << 20
 _SPARE = 200 << 20

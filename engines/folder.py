@@ -156,7 +156,7 @@ def _with_weights(
     for header in headers:
         elements.update(header.elements)
         for name, size in header.sizes.items():
-            if found := _LAYER.search(name):
+            if "vision" not in name and (found := _LAYER.search(name)):
                 layers[int(found[1])] += size
     kind = short_type(dict(elements))
     quantised = _quantised(config)

@@ -73,6 +73,8 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryFacts
     parts: tuple[str, ...]
     """Paths of all files of the model, in order; one, but for split models."""
+    sizes: dict[str, int] = {}
+    """Bytes of each tensor."""
 
     @property
     def format(self) -> str:
@@ -151,6 +153,7 @@ def _parse(reader: Reader) -> GgufHeader:
             _cache_per_token(path, metadata, architecture, width), vocabulary, embedding, heads, *_layers(sizes)
         ),
         parts=(str(path),),
+        sizes=sizes,
     )
 
 
@@ -235,14 +238,12 @@ def _join_parts(path: Path, first: GgufHeader, count: int) -> GgufHeader:
         if (header.metadata.get("split.no"), header.metadata.get("split.count")) != (part - 1, count):
             raise damaged(file, f"it is not part {part} of {count}, as its name says")
         headers.append(header)
-    memories = [header.memory for header in headers]
+    sizes = {name: size for header in headers for name, size in header.sizes.items()}
+    layers, output = _layers(sizes)
     return msgspec.structs.replace(
         first,
-        memory=msgspec.structs.replace(
-            first.memory,
-            layers=tuple(size for memory in memories for size in memory.layers),
-            output=sum(memory.output for memory in memories),
-        ),
+        memory=msgspec.structs.replace(first.memory, layers=layers, output=output),
+        sizes=sizes,
         tensor_count=sum(header.tensor_count for header in headers),
         parameters=sum(header.parameters for header in headers),
         size=sum(header.size for header in headers),

@@ -17,8 +17,8 @@ import msgspec
 from engines.base import EngineError
 from engines.files import file_error, os_error, printable
 
-MAX_HEADER = 100_000_000
-"""Bytes: what the format itself allows."""
+MAX_HEADER = 32 << 20
+"""Bytes. The format allows three times as much; the largest models stay far below."""
 MAX_TENSORS = 200_000
 MAX_DIMENSIONS = 16
 INT64 = (1 << 63) - 1

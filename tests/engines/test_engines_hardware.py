@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import msgspec
 import psutil
 import pytest
-from raw_gguf import write
+from raw_gguf import facts, write
 
 from engines import hardware
 from engines.cgroups import MemoryLimit, cpu_limit, memory_limit
@@ -355,6 +356,18 @@ def test_a_header_shows_its_layers(tmp_path: Path) -> None:
     memory = read_header(write(tmp_path / "a.gguf", None, entries, data=2048)).memory
     assert memory.layers == (256, 384)
     assert memory.output == 128 + 1280  # The embeddings serve as the output, too.
+
+
+def test_a_layer_that_lies_in_two_files_is_one(tmp_path: Path) -> None:
+    tensors = {
+        1: [("token_embd.weight", (32, 10), 0, 0), ("blk.0.attn_q.weight", (32,), 0, 1280)],
+        2: [("blk.0.attn_k.weight", (32,), 0, 0), ("output.weight", (32, 10), 0, 128)],
+    }
+    for part, listed in tensors.items():
+        marks = [("split.no", 2, struct.pack("<H", part - 1)), ("split.count", 2, struct.pack("<H", 2))]
+        write(tmp_path / f"m-{part:05}-of-00002.gguf", [*(facts() if part == 1 else []), *marks], listed, data=1408)
+    memory = read_header(tmp_path / "m-00001-of-00002.gguf").memory
+    assert (memory.layers, memory.output) == ((256,), 1280)
 
 
 def test_a_header_can_be_weighed(tmp_path: Path) -> None:

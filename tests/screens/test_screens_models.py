@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
+import raw_gguf
+from hub import running
 from rich.style import Style
 from rich.text import Text
 from scripted import Background, Scripted
@@ -818,6 +820,30 @@ async def test_another_repository_can_be_typed() -> None:
         await view.until(lambda: isinstance(view.app.screen, OffersScreen))
         await view.press("escape")
         assert isinstance(view.app.screen, ModelsScreen)
+
+
+async def test_a_model_really_comes_from_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("huggingface_hub")
+    core = Workbench(Settings())
+    core.prepare_starters = lambda progress=None, *, restore=False: []  # type: ignore[method-assign, assignment]
+    with running() as hub:
+        hub.repositories["org/tiny"] = {"tiny.gguf": raw_gguf.build(data=50_000)}
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        async with opened(core) as view:
+            await view.press("g")
+            await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+            await view.press("r")
+            await view.type("org/tiny")
+            await view.until(lambda: isinstance(view.app.screen, Confirm))
+            await view.press("y")
+            await view.until(lambda: view.lines() and not view.screen._works)
+            assert view.lines()[0][1:3] == ["tiny", "GGUF Q8_0"]
+            assert "org/tiny at cccccccc" in view.card
+            await view.press("delete")
+            assert "delete its files" in str(view.app.screen.query_one(".question", Static).content)
+            await view.press("y")
+            await view.until(lambda: view.text("#models-empty") == models.EMPTY)
+    assert core.catalog.list() == []
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)])
