@@ -109,9 +109,9 @@ class Fit(msgspec.Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Where it would run, in words: `CPU`, `CUDA0 A card`, `CUDA0 A card 12/29 layers`."""
+        """Where it would run, in words: `CPU`, `CUDA0 A card`, or in part `CUDA0 12/29 layers`."""
         part = self.device != "CPU" and 0 < self.layers < self.of_layers
-        return f"{self.device} {self.layers}/{self.of_layers} layers" if part else self.device
+        return f"{self.device.split()[0]} {self.layers}/{self.of_layers} layers" if part else self.device
 
 
 class Weighed(Protocol):

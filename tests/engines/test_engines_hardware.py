@@ -254,7 +254,7 @@ def test_as_many_layers_as_fit_go_to_the_gpu() -> None:
     each = GIB // 4 + 100_000 * 4096 // 28
     need = fit.buffers + GIB // 8 + (fit.layers - 1) * each
     assert fit.on_device == need <= 0.8 * CARD.free < need + each
-    assert fit.where == f"{CARD.name} {fit.layers}/29 layers"
+    assert fit.where == f"CUDA0 {fit.layers}/29 layers"
     assert "the rest computes on the CPU" in fit.note
     fewer = fits(model, 4096, with_devices(CARD), gpu_layers=5)
     assert (fewer.layers, fewer.verdict) == (5, "tight")  # What stays must fit into the main memory.

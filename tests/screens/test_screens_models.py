@@ -360,6 +360,16 @@ async def test_a_gpu_is_named_and_planned_for(monkeypatch: pytest.MonkeyPatch) -
         assert "automatic: as many layers as fit" in view.card
 
 
+async def test_a_model_that_fits_in_part_says_how_many_layers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = Device(name="CUDA0 RTX 4060", kind="CUDA", total=8_000_000_000, free=7_000_000_000)
+    machine = msgspec.structs.replace(MACHINE, devices=(gpu,), gpu_offload_supported=True, gpu_note="")
+    monkeypatch.setattr(hardware, "machine", lambda **_: machine)
+    memory = msgspec.structs.replace(SMALL.memory, layers=(300_000_000,) * 28, output=100_000_000)
+    async with opened(Core(catalogued("large", size=8_900_000_000, memory=memory)), (140, 36)) as view:
+        assert view.lines()[0][7] == "CUDA0 18/29 layers"
+        assert "18 of 29 layers fit" in view.card
+
+
 def test_layers_are_worded() -> None:
     assert models_card.planned(0, MACHINE) == "none"
     assert models_card.planned(12, MACHINE) == "12 layers asked for, none possible (no GPU in this build of llama.cpp)"
