@@ -189,20 +189,24 @@ def fits(model: Weighed, context: int, machine: Machine, *, gpu_layers: int = -1
 def fits_torch(model: Weighed, context: int, machine: Machine, *, device: str = "auto", width: float = 1.0) -> Fit:
     """Estimate the memory of a safetensors model in torch with `context` tokens, and where it goes.
 
-    `device`: `auto`, `cpu`, or what torch calls a device (`cuda`, `cuda:1`, `mps`). `width`: bytes of a number as it is
-    computed with, against those in the file (2 for bf16 weights that are computed with in float32). Whole layers are
-    put on the GPU, as accelerate does; buffers are the logits of one batch, its activations, and 32 MiB.
+    `device`: `auto` (the first GPU, else the CPU), `cpu`, what torch calls a device (`cuda`, `cuda:1`, `mps`), or
+    `spread`: as many whole layers as fit on the GPU with the most free memory, the rest in main memory, as accelerate
+    does it. Otherwise the model runs in one place as a whole. `width`: bytes of a number as it is computed with,
+    against those in the file (2 for bf16 weights that are computed with in float32). Buffers are the logits of one
+    batch, its activations, and 32 MiB.
     """
     facts = model.memory
     cache = round(facts.cache_per_token * max(1, context) * width)
     buffers = 4 * _BATCH * (facts.vocabulary + 3 * facts.embedding) + _FIXED
     layers = tuple(round(size * width) for size in facts.layers)
     need = _Need(round(model.size * width), cache, buffers, layers, 0, counts_output=False)
-    kind = device.partition(":")[0]
-    devices = tuple(
-        one for one in machine.torch_devices if kind == "auto" or one.name.split()[0].casefold().startswith(device)
-    )
-    return _placed(need, () if kind == "cpu" else devices, machine, -1)
+    if device == "spread":
+        return _placed(need, machine.torch_devices, machine, -1)
+    for one in machine.torch_devices:
+        if device == "auto" or one.name.split()[0].startswith(device):
+            verdict = _verdict(need.total, one.free, one.total, one.name)
+            return Fit(need.weights, cache, buffers, need.total, one.free, *verdict, need.count, need.count, need.total)
+    return _placed(need, (), machine, 0)
 
 
 class _Need(msgspec.Struct, frozen=True):

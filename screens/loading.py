@@ -69,11 +69,12 @@ def questions(engine: str, layers: int, own: Loading, context: int, *, asks_for_
         words = {-1: "auto", 0: "none"}.get(layers, str(layers))
         found.append(Question("layers", "Layers on the GPU: auto (as many as fit), none, or a number", words))
         return found
-    found.append(Question("device", "Device: auto, cpu, cuda, cuda:1 or mps", own.device, "auto"))
+    devices = "Device: auto, cpu, cuda, cuda:1, mps, or spread (over GPU and main memory)"
+    found.append(Question("device", devices, own.device, "auto"))
     found.append(Question("dtype", f"Numbers: {', '.join(DTYPES)}", own.dtype, "auto"))
     if asks_for_code:
-        allowed = "yes" if own.trust else "no"
-        found.append(Question("trust", "Its folder brings code of its own. Let it run? yes or no", allowed, "no"))
+        allowed = "yes" if own.remote_code else "no"
+        found.append(Question("code", "Its folder brings code of its own. Let it run? yes or no", allowed, "no"))
     return found
 
 
@@ -95,15 +96,15 @@ def loading_of(answers: dict[str, str]) -> Loading | str:
     dtype = answers.get("dtype", "").casefold()
     if dtype and dtype not in DTYPES:
         return f"{dtype!r} is none of {', '.join(DTYPES)}"
-    trust = answers.get("trust", "no").casefold()
-    if trust not in {"", "yes", "no"}:
-        return f"{trust!r} is neither yes nor no"
+    allowed = answers.get("code", "no").casefold()
+    if allowed not in {"", "yes", "no"}:
+        return f"{allowed!r} is neither yes nor no"
     loading = msgspec.convert(
         {
             "context": int(context or 0),
             "dtype": "" if dtype == "auto" else dtype,
             "device": "" if answers.get("device", "") == "auto" else answers.get("device", "").casefold(),
-            "trust": trust == "yes",
+            "remote_code": allowed == "yes",
         },
         Loading,
     )

@@ -131,13 +131,17 @@ class Workbench:
 
         layers = self.settings.offload.get(name, self.settings.gpu_layers)
         own = self.settings.loading.get(name, Loading())
+        quantised = own.dtype in ("8bit", "4bit")
+        spread = own.device == "spread"
         wanted = {
             "context": own.context or self.settings.context,
             "gpu_layers": layers,
             "threads": self.settings.threads,
-            "dtype": own.dtype,
-            "device": own.device,
-            "trust": own.trust,
+            "dtype": "" if quantised else own.dtype,
+            "quantise": own.dtype if quantised else "",
+            "device": "" if spread else own.device,
+            "device_map": "auto" if spread else "",
+            "remote_code": own.remote_code,
         }
         # What is not set keeps the options' own default.
         return msgspec.convert({key: value for key, value in wanted.items() if value != ""}, LoadOptions)
@@ -151,11 +155,9 @@ class Workbench:
         if model.engine != "hf":
             return fits(model, options.context, machine, gpu_layers=options.gpu_layers)
         own = self.settings.loading.get(model.name, Loading())
-        device = own.device or "auto"
-        on_cpu = device == "cpu" or not machine.torch_devices
-        return fits_torch(
-            model, options.context, machine, device=device, width=_width(model.format, own.dtype or "auto", on_cpu)
-        )
+        on_cpu = own.device == "cpu" or not machine.torch_devices
+        width = _width(model.format, own.dtype or "auto", on_cpu)
+        return fits_torch(model, options.context, machine, device=own.device or "auto", width=width)
 
     def open_engine(self, name: str, options: LoadOptions | None = None, progress: Progress | None = None) -> Engine:
         """Load a model into a child process. Raises EngineError, EngineDied."""
@@ -294,7 +296,7 @@ def _width(format: str, dtype: str, on_cpu: bool) -> float:
     there = {"HF fp32": 4, "HF fp64": 8, "HF fp8": 1}.get(format, 2)
     if " " in format.removeprefix("HF "):  # Quantised: it stays as it is.
         return 1.0
-    wanted = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "int4": 0.5}.get(dtype, 4 if on_cpu else there)
+    wanted = {"float32": 4, "float16": 2, "bfloat16": 2, "8bit": 1, "4bit": 0.5}.get(dtype, 4 if on_cpu else there)
     return wanted / there
 
 

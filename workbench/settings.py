@@ -28,12 +28,12 @@ class Loading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     context: int = 0
     """Tokens."""
-    dtype: Literal["", "auto", "float32", "float16", "bfloat16", "int8", "int4"] = ""
-    """What a safetensors model computes with."""
+    dtype: Literal["", "auto", "float32", "bfloat16", "float16", "8bit", "4bit"] = ""
+    """What a safetensors model computes with; `8bit` and `4bit` quantise it while it is loaded."""
     device: str = ""
-    """Where a safetensors model runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`."""
-    trust: bool = False
-    """Whether code that comes with the model may run."""
+    """Where a safetensors model runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or `spread` over all of these."""
+    remote_code: bool = False
+    """Whether Python code that comes with the model may run."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Other keys for commands, by the command's id."""
 
 
-_DEVICE = re.compile(r"(auto|cpu|mps|(cuda|xpu)(:\d{1,2})?)?")
+_DEVICE = re.compile(r"(auto|cpu|mps|spread|cuda(:\d{1,2})?)?")
 _RANGES = {"context": (64, 1_048_576), "gpu_layers": (-1, 10_000), "threads": (0, 1024), "seed": (0, 2**32 - 1)}
 
 
@@ -107,7 +107,7 @@ def loading_problem(loading: Loading) -> str:
     if loading.context and not low <= loading.context <= high:
         return f"context = {loading.context} is out of range: choose {low} to {high}"
     if not _DEVICE.fullmatch(loading.device):
-        return f"device = {loading.device!r} is none: choose auto, cpu, cuda, cuda:1 or mps"
+        return f"device = {loading.device!r} is none: choose auto, cpu, cuda, cuda:1, mps or spread"
     return ""
 
 

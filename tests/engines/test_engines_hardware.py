@@ -293,9 +293,13 @@ def test_torch_has_devices_of_its_own() -> None:
     )
     model = Weights(8 * GIB, LAYERED)
     two = msgspec.structs.replace(MACHINE, torch="2.13.0", torch_devices=cards)
-    assert fits_torch(model, 4096, two).where == "cuda:1 NVIDIA H100"
-    assert fits_torch(model, 4096, two, device="cuda:0").layers < 28
-    assert fits_torch(model, 4096, two, device="cuda:0").of_layers == 28
+    assert fits_torch(model, 4096, two).where == "cuda:0 NVIDIA H100"  # As torch itself takes the first.
+    assert fits_torch(model, 4096, two).verdict == "too large"
+    assert fits_torch(model, 4096, two, device="cuda:1").verdict == "fits"
+    assert fits_torch(model, 4096, two, device="spread").where == "cuda:1 NVIDIA H100"
+    part = fits_torch(model, 4096, msgspec.structs.replace(two, torch_devices=cards[:1]), device="spread")
+    assert part.where == f"cuda:0 {part.layers}/28 layers"
+    assert 0 < part.layers < 28
     assert fits_torch(model, 4096, two, device="cpu").device == "CPU"
     assert fits_torch(model, 4096, two, device="mps").device == "CPU"
     exact = fits_torch(model, 4096, two, device="cpu", width=2)

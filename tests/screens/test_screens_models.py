@@ -687,7 +687,7 @@ async def test_a_safetensors_model_has_its_own_questions() -> None:
         assert "asks for it; refused unless you allow it (o)" in view.card
         assert "torch is not installed" in view.card
         await view.press("o")
-        await view.fill(device="cuda:1", dtype="float16", trust="no")
+        await view.fill(device="cuda:1", dtype="float16", code="no")
         assert tomllib.loads(settings_path().read_text()) == {
             "loading": {"folder": {"device": "cuda:1", "dtype": "float16"}}
         }
@@ -700,11 +700,11 @@ async def test_a_safetensors_model_has_its_own_questions() -> None:
 def test_only_a_model_that_brings_code_is_asked_about_it() -> None:
     keys = [one.key for one in questions("hf", -1, Loading(), 4096, asks_for_code=False)]
     assert keys == ["context", "device", "dtype"]
-    assert questions("hf", -1, Loading(trust=True), 4096, asks_for_code=True)[-1].value == "yes"
-    assert loading_of({"context": "", "device": "auto", "dtype": "auto", "trust": "no"}) == Loading()
-    assert loading_of({"context": "2 048", "trust": "yes"}) == Loading(context=2048, trust=True)
+    assert questions("hf", -1, Loading(remote_code=True), 4096, asks_for_code=True)[-1].value == "yes"
+    assert loading_of({"context": "", "device": "auto", "dtype": "auto", "code": "no"}) == Loading()
+    assert loading_of({"context": "2 048", "code": "yes"}) == Loading(context=2048, remote_code=True)
     assert loading_of({"context": "²"}) == "'²' is no number of tokens"
-    assert loading_of({"trust": "perhaps"}) == "'perhaps' is neither yes nor no"
+    assert loading_of({"code": "perhaps"}) == "'perhaps' is neither yes nor no"
 
 
 async def test_offload_of_a_loaded_model_waits_for_the_next_load() -> None:

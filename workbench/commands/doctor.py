@@ -98,10 +98,9 @@ def examine(*, test: bool = True, connect: bool = False) -> dict[str, Any]:
     listed: list[CatalogModel] = []
     try:
         problems += core.prepare_starters()
-        catalog = core.catalog
-        listed = catalog.list()
+        listed = core.models()
         problems += [f"{model.name}: {model.problem}" for model in listed if model.problem]
-        problems += catalog.notices
+        problems += core.catalog.notices
     except EngineError as error:
         problems.append(str(error))
     engines = examine_engines(core, machine, listed, test=test, connect=connect)
