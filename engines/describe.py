@@ -86,6 +86,10 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
     """Why the model cannot be used, in one line; "" when nothing speaks against it."""
 
+    def window(self, wanted: int) -> int:
+        """Tokens of context that it is loaded with: never more than it was trained for."""
+        return min(wanted, self.context) if self.context else wanted
+
 
 def described(header: GgufHeader) -> CatalogModel:
     """The header as a model of the catalogue, with the name that the file gives itself."""

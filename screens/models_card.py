@@ -90,7 +90,7 @@ def _memory(seen: Seen) -> list[str]:
     if fit is None:
         return []
     facts = [
-        f"weights {size(fit.weights)} + cache {size(fit.cache)} (context {seen.options.context:,})"
+        f"weights {size(fit.weights)} + cache {size(fit.cache)} (context {seen.model.window(seen.options.context):,})"
         f" + buffers {size(fit.buffers)}",
         f"{size(fit.total)} of {size(fit.free)} free",
     ]

@@ -152,12 +152,13 @@ class Workbench:
         from workbench.settings import Loading
 
         options = self.options(model.name)
+        context = model.window(options.context)
         if model.engine != "hf":
-            return fits(model, options.context, machine, gpu_layers=options.gpu_layers)
+            return fits(model, context, machine, gpu_layers=options.gpu_layers)
         own = self.settings.loading.get(model.name, Loading())
         on_cpu = own.device == "cpu" or not machine.torch_devices
         width = _width(model.format, own.dtype or "auto", on_cpu)
-        return fits_torch(model, options.context, machine, device=own.device or "auto", width=width)
+        return fits_torch(model, context, machine, device=own.device or "auto", width=width)
 
     def open_engine(self, name: str, options: LoadOptions | None = None, progress: Progress | None = None) -> Engine:
         """Load a model into a child process. Raises EngineError, EngineDied."""
@@ -177,7 +178,7 @@ class Workbench:
         facts = machine()
         if not (facts.devices and facts.gpu_offload_supported):
             return options
-        fit = fits(model, options.context, facts)
+        fit = fits(model, model.window(options.context), facts)
         if fit.device != "CPU" and fit.layers == fit.of_layers:
             return options
         return msgspec.structs.replace(options, gpu_layers=fit.layers)

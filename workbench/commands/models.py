@@ -213,7 +213,7 @@ def show_model(model: str, as_json: bool) -> None:
         ("size", size(found.size)),
         ("fingerprint", f"SHA-256 {fingerprint}" if fingerprint else ""),
         ("architecture", found.architecture),
-        ("context", f"trained for {context} tokens, loaded with {options.context:,}"),
+        ("context", f"trained for {context} tokens, loaded with {found.window(options.context):,}"),
         ("vocabulary", f"{found.vocabulary:,}"),
         ("chat template", "yes" if found.template else "no (asked in plain form)"),
         ("own code", "asks for it; refused unless you allow it for this model" if found.remote_code else ""),
