@@ -289,7 +289,9 @@ class ModelsScreen(Frame):
 
     def _fit(self, model: CatalogModel) -> Fit | None:
         """Whether the model fits; None before the machine is known."""
-        return None if self._machine is None else self.core.fit(model, self._machine)
+        if self._machine is None or model.engine == "endpoint":
+            return None
+        return self.core.fit(model, self._machine)
 
     def _tone(self, kind: str) -> Style:
         """A colour of the theme; the words say the same."""

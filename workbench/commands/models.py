@@ -247,9 +247,9 @@ def check(model: str, as_json: bool) -> None:
         core.prepare_starters(progress)
         found = core.usable(model, progress)
         before = machine(torch=found.engine == "hf")
-        fit = core.fit(found, before)
+        fit = None if found.engine == "endpoint" else core.fit(found, before)  # A server's memory is its own.
         line.update(f"loading {found.name}", final=True)
-        engine = core.open_engine(found.name, progress=progress)
+        engine = core.open_engine(model, progress=progress)
     try:
         checked = try_out(engine)
         taken = core.taken(engine, before)
@@ -267,16 +267,18 @@ def check(model: str, as_json: bool) -> None:
                 "answer_tokens_per_second": checked.answer_pace,
                 "memory": taken.memory,
                 "taken": _object(taken),
-                "fit": _object(fit),
+                "fit": None if fit is None else _object(fit),
                 "card": _object(card),
             }
         )
     else:
-        show(f"{card.name}: {card.architecture}, {card.quantisation}, {parameters(card.parameters)} parameters")
+        kind = (card.architecture, card.quantisation, parameters(card.parameters))
+        show(f"{card.name}: {', '.join(filter(None, kind)) or card.path}")
         trained = f" of {card.trained_context:,}" if card.trained_context else ""
         template = f"yes ({card.template_hash[:12]}…)" if card.template else "no (asked in plain form)"
         device = f" · {size(taken.device)} on the GPU" if taken.device else ""
         libraries = f", {size(taken.libraries)} of it libraries" if taken.libraries else ""
+        estimated = f"; {size(fit.total)} were estimated" if fit is not None else ""
         for label, value in (
             ("fingerprint", card.fingerprint),
             ("runs on", f"{card.device}, offload {card.offload}, {card.threads} thread(s)"),
@@ -288,7 +290,7 @@ def check(model: str, as_json: bool) -> None:
             ("scores", checked.said),
             ("sentence", f"{SENTENCE}{checked.sentence}"),
             ("speed", f"prompt {checked.prompt_pace:.0f} tok/s · answer {checked.answer_pace:.0f} tok/s"),
-            ("memory", f"{size(taken.memory)}{libraries}{device}; {size(fit.total)} were estimated"),
+            ("memory", f"{size(taken.memory)}{libraries}{device}{estimated}" if taken.memory else ""),
         ):
             if value:
                 show(f"{label:<14} {value}")
