@@ -69,6 +69,7 @@ bench: $(VENV)/.test ## Speed, as ratios measured in one run (on an idle machine
 	$(PY) tests/bench/scoring.py
 	$(PY) tests/bench/history.py
 	$(PY) tests/bench/ui.py
+	$(PY) tests/bench/offload.py
 
 shots: $(VENV)/.test ## Make the README's pictures anew from the real screens
 	$(PY) assets/shots.py

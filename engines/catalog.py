@@ -13,9 +13,9 @@ import msgspec
 
 from engines.base import EngineError
 from engines.describe import CatalogModel, Origin, described, file_name, unique_name, unknown_model
+from engines.fetched import Fetched, checked_digest, delete, record_of
 from engines.files import (
     file_error,
-    gguf_files,
     hash_files,
     identity_of,
     os_error,
@@ -25,7 +25,9 @@ from engines.files import (
     write_atomic,
     write_error,
 )
+from engines.folder import describe_folder, folder_error
 from engines.header import read_header, split_part
+from engines.places import Found, Place, cached, found_at, look, models_below, places
 from engines.starter import remove_starter, verified
 
 _VERSION = 1
@@ -45,6 +47,8 @@ class _Entry(msgspec.Struct, kw_only=True):
 
     model: CatalogModel
     stamp: str = ""
+    verdict: str = ""
+    """A problem that a store knew of, whatever the file itself says."""
 
 
 class _State(msgspec.Struct, kw_only=True):
@@ -55,8 +59,8 @@ class _State(msgspec.Struct, kw_only=True):
 class Catalog:
     """The catalogue in a data folder. Every call reads the state anew, so that several may be open.
 
-    `notices` collects lines that the user should see (a catalogue that had to be set aside); `unread` names the folders
-    that the last scan could not look into.
+    `notices` collects lines that the user should see (a catalogue that had to be set aside); `unread` names what the
+    last scan could not look into, `left` the files that the last removal did not delete.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,6 +68,7 @@ class Catalog:
         self.models_folder = folder / "models"
         self.notices: list[str] = []
         self.unread: tuple[str, ...] = ()
+        self.left: tuple[str, ...] = ()
 
     def list(self) -> Models:
         """All known models, starter models first, then by name; what changed on disk is described anew."""
@@ -81,8 +86,9 @@ class Catalog:
             key=lambda model: (model.origin != "starter", model.name.casefold()),
         )
 
-    def scan(self, folders: Iterable[Path] = ()) -> Models:
-        """Look for models in the folders (and in the application's own); returns those that were not known.
+    def scan(self, folders: Iterable[Path] = (), stores: Iterable[Place] = ()) -> Models:
+        """Look for models in the folders (and in the application's own), and in other programs' stores where these
+        exist; returns those that were not known.
 
         Files that cannot be used are listed with their `problem`. Links to folders are followed, but none twice.
         Raises `EngineError` for a given folder that does not exist or cannot be read; folders inside it that cannot be
@@ -96,17 +102,29 @@ class Catalog:
         known = {identity_of(Path(model.path)) for model in self.list()} - {None}
         unread: list[str] = []
         found = []
-        for path in gguf_files(roots, unread):
-            identity = identity_of(path)
-            if identity is None or identity in known or split_part(path) > 1:
+        # What a store says of a model is more than its file does, so that stores come first.
+        seen = [one for store in stores if store.exists for one in look(store, unread)]
+        seen += [found_at(path) for path in models_below(roots, unread) if ".fetching" not in path.parts]
+        for one in seen:
+            identity = identity_of(one.path)
+            if identity is None or identity in known or split_part(one.path) > 1:
                 continue
             known.add(identity)
-            found.append((path, self._describe(path)))
+            found.append((one, self._describe(one.path)))
         self.unread = tuple(unread)
         return self._add(found, "found")
 
+    def adopt(self, fetched: Fetched) -> CatalogModel:
+        """The model of a fetch, which becomes known by it."""
+        path = fetched.path(self.models_folder)
+        for model in self.list():
+            if model.path == str(path):
+                return model
+        return self._add([(Found(path=path, name=fetched.name), self._describe(path))], "fetched")[0]
+
     def find(self, name_or_path: str) -> CatalogModel:
-        """The model of that name, or at that path, which becomes known by it (origin `added`).
+        """The model of that name, at that path, or of that repository in the Hugging Face cache; the latter two become
+        known by it (origin `added`).
 
         Raises `EngineError` for an unknown name (with the nearest ones), or a file that is not a usable GGUF. A known
         model is given back even if it has a `problem`.
@@ -120,15 +138,25 @@ class Catalog:
         if not (os.sep in name_or_path or "/" in name_or_path or name_or_path.lower().endswith(".gguf")):
             raise unknown_model(name_or_path, models)
         path = _absolute(name_or_path)
-        header = read_header(path)
-        identity = identity_of(path)
+        one = found_at(path)
+        if name_or_path.count("/") == 1 and not os.path.exists(path):
+            for model in models:
+                if model.repository.casefold() == name_or_path.casefold():
+                    return model
+            one = _in_cache(name_or_path) or one
+        about = describe_folder(one.path) if os.path.isdir(one.path) else described(read_header(one.path))
+        identity = identity_of(one.path)
         for model in models:
-            if model.path == str(path) or identity_of(Path(model.path)) == identity:
+            if model.path == str(one.path) or identity_of(Path(model.path)) == identity:
                 return model
-        return self._add([(path, described(header))], "added")[0]
+        return self._add([(one, about)], "added")[0]
 
     def fingerprint(self, model: CatalogModel, progress: Callable[[int, int], None] | None = None) -> str:
-        """SHA-256 of the model's weights (of its parts in order), read only when the files changed since.
+        """SHA-256 of the model's weights, read only when the files changed since.
+
+        The rule: SHA-256 over the bytes of all files with weights, one file after the other, in the order of their
+        names (safetensors: those that the index names), with nothing between them. For a model in one file it is that
+        file's own SHA-256, as hubs and `sha256sum` show it. Config and tokenizer are no part of it.
 
         `progress` is called with the bytes done and the bytes in all. Raises `EngineError` when a file cannot be read,
         or changes while it is read.
@@ -154,27 +182,39 @@ class Catalog:
         return digest
 
     def remove(self, name: str) -> bool:
-        """Forget a model. Only a starter model's file in the data folder is deleted: then True comes back.
+        """Forget a model. Only files that this application put there itself are deleted: a starter model's, and those
+        that the record of fetches names and that are still as they came. True when the model's files are gone; `left`
+        names files of a fetch that were changed since and stay.
 
         Raises `EngineError` for an unknown name (with the nearest ones).
         """
+        self.left = ()
         models = self.list()
         model = next((model for model in models if model.name.casefold() == name.casefold()), None)
         if model is None:
             raise unknown_model(name, models)
-        delete = model.origin == "starter" and Path(model.path).parent == self.models_folder
-        if delete:
+        gone = self.owns(model)
+        if model.origin == "starter" and gone:
             remove_starter(self.models_folder, Path(model.path).stem)
+        elif gone and (fetched := record_of(self.models_folder, Path(model.path))) is not None:
+            self.left = tuple(delete(self.models_folder, fetched))
+            gone = not self.left
         with _LOCK:
             state = self._load()
             state.models = [entry for entry in state.models if entry.model.path != model.path]
             self._save(state)
-        return delete
+        return gone
 
-    def _add(self, found: Iterable[tuple[Path, CatalogModel]], origin: Origin) -> Models:
+    def owns(self, model: CatalogModel) -> bool:
+        """Whether this application put the model's files there itself, so that removing it deletes them."""
+        if model.origin == "starter":
+            return Path(model.path).parent == self.models_folder
+        return record_of(self.models_folder, Path(model.path)) is not None
+
+    def _add(self, found: Iterable[tuple[Found, CatalogModel]], origin: Origin) -> Models:
         with _LOCK:
             state = self._load()
-            new = [self._insert(state, path, origin, about) for path, about in found]
+            new = [self._insert(state, one, origin, about) for one, about in found]
             if new:
                 self._save(state)
         return new
@@ -190,39 +230,79 @@ class Catalog:
             entry = known.get(str(path))
             if entry is None or entry.model.origin != "starter":
                 state.models = [other for other in state.models if other is not entry]
-                self._insert(state, path, "starter", self._describe(path))
+                self._insert(state, Found(path=path), "starter", self._describe(path))
                 changed = True
             elif entry.model.fingerprint != starter.sha256:
                 entry.stamp = ""
         return changed
 
-    def _insert(self, state: _State, path: Path, origin: Origin, about: CatalogModel) -> CatalogModel:
+    def _insert(self, state: _State, one: Found, origin: Origin, about: CatalogModel) -> CatalogModel:
         taken = {entry.model.name.casefold() for entry in state.models}
-        model = msgspec.structs.replace(about, name=unique_name(file_name(path, about.name), taken), origin=origin)
-        if origin == "starter":
-            model = self._with_known_facts(model)
-        state.models.append(_Entry(model=model, stamp=_stamp(model)))
+        name = file_name(Path(one.name), "") if one.name else file_name(one.path, about.name)
+        model = msgspec.structs.replace(
+            about,
+            name=unique_name(name, taken),
+            origin=origin,
+            source=one.source,
+            repository=one.repository,
+            revision=one.revision,
+            licence=about.licence or one.licence,
+            note=one.note,
+            problem=one.problem or about.problem,
+        )
+        model = self._with_known_facts(model)
+        state.models.append(_Entry(model=model, stamp=_stamp(model), verdict=one.problem))
         return model
 
     def _refreshed(self, entry: _Entry) -> _Entry:
         """The entry itself when nothing changed, else a new one; what had a problem is looked at again."""
         model = entry.model
         stamp = _stamp(model)
-        if stamp == entry.stamp and not model.problem:
+        if stamp == entry.stamp and model.problem == entry.verdict:
             return entry
         about = self._describe(Path(model.path))
         if not stamp:  # Gone, or out of reach: what is known of it stays.
             fresh = msgspec.structs.replace(model, fingerprint="", problem=about.problem)
         else:
             kept = model.fingerprint if stamp == entry.stamp else ""
-            fresh = msgspec.structs.replace(about, name=model.name, origin=model.origin, fingerprint=kept)
-            if model.origin == "starter":
-                fresh = self._with_known_facts(fresh)
+            fresh = msgspec.structs.replace(
+                about,
+                name=model.name,
+                origin=model.origin,
+                fingerprint=kept,
+                source=model.source,
+                repository=model.repository,
+                revision=model.revision,
+                licence=about.licence or (model.licence if model.source else ""),
+                note=model.note,
+                problem=entry.verdict or about.problem,
+            )
+            fresh = self._with_known_facts(fresh)
             stamp = _stamp(fresh)
-        return entry if (fresh, stamp) == (model, entry.stamp) else _Entry(model=fresh, stamp=stamp)
+        if (fresh, stamp) == (model, entry.stamp):
+            return entry
+        return _Entry(model=fresh, stamp=stamp, verdict=entry.verdict)
 
     def _with_known_facts(self, model: CatalogModel) -> CatalogModel:
-        """What is known of a starter model beside its file; nothing is added to a file that is not the checked one."""
+        """What is known of a starter or fetched model beside its file; nothing is added to a file that is not the
+        checked one."""
+        if model.origin != "starter":
+            try:
+                fetched = record_of(self.models_folder, Path(model.path))
+            except EngineError as error:
+                self.notices = [*self.notices, *{str(error)}.difference(self.notices)]
+                return model
+            if fetched is None:
+                return model
+            return msgspec.structs.replace(
+                model,
+                origin="fetched",
+                repository=fetched.repository,
+                revision=fetched.revision,
+                licence=model.licence or fetched.licence,
+                languages=model.languages or fetched.languages,
+                fingerprint=model.fingerprint or checked_digest(self.models_folder, fetched, model.parts),
+            )
         starter = verified(self.models_folder).get(Path(model.path))
         if starter is None:
             return model
@@ -235,6 +315,11 @@ class Catalog:
         )
 
     def _describe(self, path: Path) -> CatalogModel:
+        if os.path.isdir(path):
+            try:
+                return describe_folder(path)
+            except EngineError as error:
+                return folder_error(path, error)
         try:
             return described(read_header(path))
         except EngineError as error:
@@ -306,4 +391,15 @@ def _files(model: CatalogModel) -> Sequence[Path]:
 
 
 def _stamp(model: CatalogModel) -> str:
-    return stamp_of(_files(model))
+    """Sizes and times of what the entry was made of: the weights, and a folder's config."""
+    config = Path(model.path) / "config.json"
+    return stamp_of([*_files(model), config] if model.engine == "hf" and os.path.isfile(config) else _files(model))
+
+
+def _in_cache(repository: str) -> Found | None:
+    """The main snapshot of a repository in the Hugging Face cache; None where it is not there."""
+    for place in places():
+        snapshot = cached(repository, place) if place.kind == "Hugging Face cache" else None
+        if snapshot is not None:
+            return found_at(snapshot)
+    return None

@@ -20,7 +20,11 @@ _LICENCES = {
     "apache-2.0": "Apache-2.0",
     "mit": "MIT",
     "gemma": "Gemma terms",
+    "llama3": "Llama 3 licence",
+    "llama3.1": "Llama 3.1 licence",
+    "llama3.2": "Llama 3.2 licence",
     "cc-by-4.0": "CC-BY-4.0",
+    "cc-by-sa-4.0": "CC-BY-SA-4.0",
     "cc-by-nc-4.0": "CC-BY-NC-4.0",
     "bigscience-openrail-m": "OpenRAIL-M",
 }
@@ -35,7 +39,8 @@ _NOT_TEXT = {
     "wavtokenizer-dec": "is a sound decoder, not a language model",
 }
 
-Origin = Literal["starter", "found", "added"]
+Origin = Literal["starter", "found", "added", "fetched"]
+"""`fetched`: this application downloaded it (see `engines.fetched`)."""
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +51,7 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     engine: str = "gguf"
     format: str = ""
-    """For instance `GGUF Q4_1`."""
+    """For instance `GGUF Q4_1` or `HF bf16`."""
     parameters: int = 0
     size: int = 0
     """Bytes of the weights, all parts of a split model together."""
@@ -59,16 +64,31 @@ class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     licence_note: str = ""
     fingerprint: str = ""
-    """SHA-256 of the weights in hexadecimal; "" until `Catalog.fingerprint` has read them, or when they changed."""
+    """SHA-256 of the weights in hexadecimal (see `Catalog.fingerprint`); "" until they have been read, or when they
+    changed."""
     template: bool = False
     """Whether it has a chat template."""
     memory: MemoryFacts = MemoryFacts()
     """For `engines.hardware.fits`."""
     parts: tuple[str, ...] = ()
-    """Paths of all its files, in order."""
+    """Paths of all its files with weights, in order."""
     origin: Origin = "found"
+    source: str = ""
+    """Whose store it lies in, in words (`Ollama`, `Hugging Face cache`…); "" for an ordinary folder."""
+    repository: str = ""
+    """`organisation/name` on the hub, where its place says so."""
+    revision: str = ""
+    """The commit of the repository, where its place says so."""
+    remote_code: bool = False
+    """Whether its folder asks for code of its own to be run, which is refused unless the user allows it."""
+    note: str = ""
+    """What else should be known of it, in one line."""
     problem: str = ""
     """Why the model cannot be used, in one line; "" when nothing speaks against it."""
+
+    def window(self, wanted: int) -> int:
+        """Tokens of context that it is loaded with: never more than it was trained for."""
+        return min(wanted, self.context) if self.context else wanted
 
 
 def described(header: GgufHeader) -> CatalogModel:
@@ -88,13 +108,18 @@ def described(header: GgufHeader) -> CatalogModel:
         vocabulary=header.vocabulary,
         architecture=header.architecture,
         languages=_texts(languages),
-        licence=printable(_LICENCES.get(licence.casefold(), licence), 40),
+        licence=known_licence(licence),
         licence_note=printable(" · ".join(note for note in notes if isinstance(note, str) and note), 200),
         template=bool(header.chat_template),
         memory=header.memory,
         parts=header.parts,
         problem=_unusable(header),
     )
+
+
+def known_licence(said: str) -> str:
+    """A licence as people write it, from its identifier."""
+    return printable(_LICENCES.get(said.casefold(), said), 40)
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -100,10 +100,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def gguf_files(roots: Iterable[Path], unread: list[str]) -> Iterator[Path]:
-    """The .gguf files below the roots, sorted within each folder; every folder is entered once.
+def walk(
+    roots: Iterable[Path], unread: list[str], stops: Callable[[set[str]], bool] = lambda names: False
+) -> Iterator[tuple[Path, list[str]]]:
+    """The folders below the roots and in them, each with the sorted names of its files; each is entered once.
 
-    What cannot be read is added to `unread`.
+    Links are followed. `stops` says by a folder's files that nothing below it is looked at. What cannot be read is
+    added to `unread`.
     """
     entered: set[tuple[int, int]] = set()
     waiting = [(root, 0) for root in reversed(list(roots))]
@@ -119,17 +122,27 @@ def gguf_files(roots: Iterable[Path], unread: list[str]) -> Iterator[Path]:
         except OSError:
             unread.append(str(folder))
             continue
-        inner = []
+        inner, names = [], []
         for entry in found:
             try:
                 if entry.is_dir():
                     inner.append((Path(entry.path), depth + 1))
-                elif entry.name.lower().endswith(".gguf") and entry.is_file():
-                    yield Path(entry.path)
+                elif entry.is_file():
+                    names.append(entry.name)
             except OSError:
                 unread.append(entry.path)
-        if depth < _MAX_DEPTH:
+        yield folder, names
+        if depth < _MAX_DEPTH and not stops(set(names)):
             waiting.extend(reversed(inner))
+
+
+def gguf_files(roots: Iterable[Path], unread: list[str]) -> Iterator[Path]:
+    """The .gguf files below the roots, sorted within each folder; every folder is entered once.
+
+    What cannot be read is added to `unread`.
+    """
+    for folder, names in walk(roots, unread):
+        yield from (folder / name for name in names if name.lower().endswith(".gguf"))
 
 
 def identity_of(path: Path) -> tuple[int, int] | str | None:

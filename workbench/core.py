@@ -16,6 +16,10 @@ from workbench.settings import Settings
 if TYPE_CHECKING:
     from engines.catalog import Catalog
     from engines.describe import CatalogModel
+    from engines.fetch import Looked
+    from engines.hardware import Fit, Machine
+    from engines.offers import Offer
+    from engines.places import Place
     from suites.base import Suite
     from suites.loader import SuiteSummary
     from workbench.audits.events import Listener
@@ -26,6 +30,17 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Called with what is read or written, the bytes done and the bytes in all."""
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a loaded model really takes, in bytes."""
+
+    memory: int
+    """Main memory of its process."""
+    libraries: int
+    """What a process with the libraries and no model takes of that; 0 where nothing is known."""
+    device: int
+    """Memory of GPUs that is no longer free since."""
 
 
 class Workbench:
@@ -64,10 +79,43 @@ class Workbench:
         """All known models."""
         return self.catalog.list()
 
+    def stores(self) -> tuple[Place, ...]:
+        """Where other programs of this user keep models, there or not."""
+        from engines.places import places
+
+        return places()
+
     def scan(self, folders: Iterable[str | Path] = ()) -> list[CatalogModel]:
-        """Look for models in these folders and in those of the settings; returns the new ones."""
-        wanted = [Path(folder).expanduser() for folder in (*self.settings.model_folders, *folders)]
-        return self.catalog.scan(wanted)
+        """Look for models in these folders and in those of the settings; without folders, in other programs' stores as
+        well. Returns the new ones."""
+        named = list(folders)
+        wanted = [Path(folder).expanduser() for folder in (*self.settings.model_folders, *named)]
+        return self.catalog.scan(wanted, () if named else self.stores())
+
+    def offers(self) -> list[Offer]:
+        """The models that are offered for fetching. Raises EngineError."""
+        from engines.offers import offers
+
+        return offers()
+
+    def look_up(self, name: str, *, file: str = "", revision: str = "") -> Looked:
+        """What the hub has for a name of the list or a repository. Uses the network. Raises EngineError."""
+        from engines.fetch import check_space, look_up
+        from engines.offers import offered
+
+        looked = look_up(name, offered(name), file=file, revision=revision)
+        check_space(looked, paths.models_folder())
+        return looked
+
+    def fetch(self, looked: Looked, progress: Progress | None = None) -> CatalogModel:
+        """Download what was looked up and agreed to. Uses the network. Raises EngineError; what `progress` raises ends
+        it."""
+        from datetime import UTC, datetime
+
+        from engines.fetch import fetch
+
+        agreed = datetime.now(UTC).isoformat(timespec="seconds")
+        return self.catalog.adopt(fetch(looked, paths.models_folder(), progress, agreed=agreed))
 
     def usable(self, name: str, progress: Progress | None = None) -> CatalogModel:
         """A model by name or path, with its fingerprint. Raises EngineError when it is unknown or cannot be used."""
@@ -79,24 +127,82 @@ class Workbench:
 
     def options(self, name: str) -> LoadOptions:
         """How a model is loaded, by the settings."""
+        from workbench.settings import Loading
+
         layers = self.settings.offload.get(name, self.settings.gpu_layers)
-        return LoadOptions(context=self.settings.context, gpu_layers=layers, threads=self.settings.threads)
+        own = self.settings.loading.get(name, Loading())
+        quantised = own.dtype in ("8bit", "4bit")
+        spread = own.device == "spread"
+        wanted = {
+            "context": own.context or self.settings.context,
+            "gpu_layers": layers,
+            "threads": self.settings.threads,
+            "dtype": "" if quantised else own.dtype,
+            "quantise": own.dtype if quantised else "",
+            "device": "" if spread else own.device,
+            "device_map": "auto" if spread else "",
+            "remote_code": own.remote_code,
+        }
+        # What is not set keeps the options' own default.
+        return msgspec.convert({key: value for key, value in wanted.items() if value != ""}, LoadOptions)
+
+    def fit(self, model: CatalogModel, machine: Machine) -> Fit:
+        """What a model would take, loaded by its settings, and whether it fits on this machine."""
+        from engines.hardware import fits, fits_torch
+        from workbench.settings import Loading
+
+        options = self.options(model.name)
+        context = model.window(options.context)
+        if model.engine != "hf":
+            return fits(model, context, machine, gpu_layers=options.gpu_layers)
+        own = self.settings.loading.get(model.name, Loading())
+        on_cpu = own.device == "cpu" or not machine.torch_devices
+        width = _width(model.format, own.dtype or "auto", on_cpu)
+        return fits_torch(model, context, machine, device=own.device or "auto", width=width)
 
     def open_engine(self, name: str, options: LoadOptions | None = None, progress: Progress | None = None) -> Engine:
         """Load a model into a child process. Raises EngineError, EngineDied."""
         from engines.process import open_engine
 
         model = self.usable(name, progress)
-        return open_engine(
-            model.path, options or self.options(model.name), name=model.name, fingerprint=model.fingerprint, log=_log
-        )
+        placed = self.placed(model, options or self.options(model.name))
+        return open_engine(model.path, placed, name=model.name, fingerprint=model.fingerprint, log=_log)
+
+    def placed(self, model: CatalogModel, options: LoadOptions) -> LoadOptions:
+        """The options with automatic layers made a number: as many as fit on the GPU now. llama.cpp itself would try
+        all of them and fail."""
+        if model.engine != "gguf" or options.gpu_layers != -1:
+            return options
+        from engines.hardware import fits, machine
+
+        facts = machine()
+        if not (facts.devices and facts.gpu_offload_supported):
+            return options
+        fit = fits(model, model.window(options.context), facts)
+        if fit.device != "CPU" and fit.layers == fit.of_layers:
+            return options
+        return msgspec.structs.replace(options, gpu_layers=fit.layers)
+
+    def taken(self, engine: Engine, before: Machine) -> Taken:
+        """What a loaded engine really takes, against the machine as it was before it was loaded."""
+        from engines.hardware import machine
+
+        torch = engine.card.engine == "hf"
+        device = 0
+        if before.devices or before.torch_devices:
+            now = machine(refresh=True, torch=torch)
+            pairs = zip(before.torch_devices or before.devices, now.torch_devices or now.devices, strict=False)
+            device = sum(max(0, old.free - new.free) for old, new in pairs)
+        used = getattr(engine, "memory", lambda: 0)()
+        return Taken(memory=used, libraries=before.torch_memory if torch else before.library_memory, device=device)
 
     def open_planned(self, model: PlannedModel) -> Engine:
         """Load a model of a plan, which must still be what the plan says: found at its path, or by its fingerprint."""
         from engines.process import open_engine
 
         path = self.resolve(model)
-        return open_engine(path, model.options, name=model.name, fingerprint=model.fingerprint, log=_log)
+        placed = self.placed(self.catalog.find(path), model.options)
+        return open_engine(path, placed, name=model.name, fingerprint=model.fingerprint, log=_log)
 
     def resolve(self, model: PlannedModel) -> str:
         """Where the weights of a planned model lie now. Raises EngineError when they are nowhere, or have changed."""
@@ -172,6 +278,27 @@ class Workbench:
             machine=msgspec.to_builtins(facts),
             libraries={name: metadata.version(name) for name in ("culture-workbench", "llama-cpp-python", "numpy")},
         )
+
+
+def fit_offer(offer: Offer, context: int, machine: Machine) -> Fit:
+    """Whether a model that could be fetched would fit, from its size alone."""
+    from engines.hardware import fits, fits_torch
+    from engines.offers import SAFETENSORS
+
+    if offer.file != SAFETENSORS:
+        return fits(offer.weight, context, machine)
+    width = _width("HF bf16", "auto", not machine.torch_devices)
+    return fits_torch(offer.weight, context, machine, width=width)
+
+
+def _width(format: str, dtype: str, on_cpu: bool) -> float:
+    """Bytes of a number as it is computed with, against those in the file. Automatic is float32 on a CPU, and what the
+    file has on a GPU."""
+    there = {"HF fp32": 4, "HF fp64": 8, "HF fp8": 1}.get(format, 2)
+    if " " in format.removeprefix("HF "):  # Quantised: it stays as it is.
+        return 1.0
+    wanted = {"float32": 4, "float16": 2, "bfloat16": 2, "8bit": 1, "4bit": 0.5}.get(dtype, 4 if on_cpu else there)
+    return wanted / there
 
 
 def _log(line: str) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,6 +21,19 @@ PREFIX = "CULTURE_WORKBENCH_"
 
 class SettingsError(Exception):
     """The settings cannot be used; the message names file (or variable) and key and says what is wrong, in one line."""
+
+
+class Loading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How one model is loaded, where that differs from the settings for all. "" and 0 mean that it does not."""
+
+    context: int = 0
+    """Tokens."""
+    dtype: Literal["", "auto", "float32", "bfloat16", "float16", "8bit", "4bit"] = ""
+    """What a safetensors model computes with; `8bit` and `4bit` quantise it while it is loaded."""
+    device: str = ""
+    """Where a safetensors model runs: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or `spread` over all of these."""
+    remote_code: bool = False
+    """Whether Python code that comes with the model may run."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,12 +53,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Folders that a scan looks through, besides the application's own."""
     offload: dict[str, int] = {}
     """Layers on a GPU for single models, by name."""
+    loading: dict[str, Loading] = {}
+    """How single models are loaded, by name."""
     reduced_motion: bool = False
     """No animations."""
     keys: dict[str, str] = {}
     """Other keys for commands, by the command's id."""
 
 
+_DEVICE = re.compile(r"(auto|cpu|mps|spread|cuda(:\d{1,2})?)?")
 _RANGES = {"context": (64, 1_048_576), "gpu_layers": (-1, 10_000), "threads": (0, 1024), "seed": (0, 2**32 - 1)}
 
 
@@ -77,7 +94,21 @@ def explain(path: Path | None = None, environment: Mapping[str, str] | None = No
             raise SettingsError(
                 f"{origin[name]}: {name} = {getattr(settings, name)} is out of range: choose {low} to {high}"
             )
+    for name, loading in settings.loading.items():
+        wrong = loading_problem(loading)
+        if wrong:
+            raise SettingsError(f"{origin['loading']}: loading.{name}: {wrong}")
     return settings, origin
+
+
+def loading_problem(loading: Loading) -> str:
+    """What is wrong with how a model is to be loaded, in words; "" when nothing is."""
+    low, high = _RANGES["context"]
+    if loading.context and not low <= loading.context <= high:
+        return f"context = {loading.context} is out of range: choose {low} to {high}"
+    if not _DEVICE.fullmatch(loading.device):
+        return f"device = {loading.device!r} is none: choose auto, cpu, cuda, cuda:1, mps or spread"
+    return ""
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import psutil
 import pytest
-from raw_gguf import write
+from raw_gguf import facts, write
 
 from engines import hardware
 from engines.cgroups import MemoryLimit, cpu_limit, memory_limit
-from engines.hardware import Device, Machine, fits, machine
+from engines.hardware import Device, Machine, fits, fits_torch, machine
 from engines.header import MemoryFacts, read_header
 
 GIB = 1 << 30
@@ -85,7 +87,7 @@ def test_a_child_that_answers_beside_noise() -> None:
     )
     facts = child(f"print('native noise'); print({line!r})")
     assert facts == hardware._GpuFacts((Device("MTL0 Apple M9", "MTL", 9, 8),), True, "")
-    assert "finds none" in child(f"print({hardware._MARK!r} + '{{\"offload\": true}}')").note
+    assert "finds none" in hardware._note(child(f"print({hardware._MARK!r} + '{{\"offload\": true}}')"))
 
 
 def test_the_child_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +232,146 @@ def test_fits_on_a_gpu() -> None:
     assert fits(Weights(5 * GIB), 2048, small).device == "CPU"  # The card's free memory is too little.
     without = msgspec.structs.replace(with_gpu, gpu_offload_supported=False)
     assert fits(Weights(GIB), 2048, without).device == "CPU"
+
+
+# -- where layers go --------------------------------------------------------------------------------------------------
+
+# Device lists in the form in which the libraries give them: ggml's registry on a machine with CUDA and on a Mac with
+# Metal, torch on both.
+CARD = Device("CUDA0 NVIDIA GeForce RTX 4060", "CUDA", 8 * GIB, 7 * GIB)
+MAC = Device("MTL0 Apple M2", "MTL", 11 * GIB, 11 * GIB)
+LAYERED = MemoryFacts(100_000, 50_000, 1000, 10, layers=(GIB // 4,) * 28, output=GIB // 8)
+
+
+def with_devices(*devices: Device) -> Machine:
+    return msgspec.structs.replace(MACHINE, devices=devices, gpu_offload_supported=True)
+
+
+def test_as_many_layers_as_fit_go_to_the_gpu() -> None:
+    model = Weights(8 * GIB, LAYERED)
+    fit = fits(model, 4096, with_devices(CARD))
+    assert (fit.device, fit.of_layers) == (CARD.name, 29)  # llama.cpp counts the output layer.
+    each = GIB // 4 + 100_000 * 4096 // 28
+    need = fit.buffers + GIB // 8 + (fit.layers - 1) * each
+    assert fit.on_device == need <= 0.8 * CARD.free < need + each
+    assert fit.where == f"CUDA0 {fit.layers}/29 layers"
+    assert "the rest computes on the CPU" in fit.note
+    fewer = fits(model, 4096, with_devices(CARD), gpu_layers=5)
+    assert (fewer.layers, fewer.verdict) == (5, "tight")  # What stays must fit into the main memory.
+    assert fits(model, 65_536, with_devices(CARD)).layers < fit.layers  # A longer context leaves less.
+    assert fits(model, 4096, with_devices(CARD), gpu_layers=29).verdict == "too large"
+
+
+def test_a_model_that_fits_goes_there_as_a_whole() -> None:
+    fit = fits(Weights(2 * GIB, msgspec.structs.replace(LAYERED, layers=(GIB // 16,) * 28)), 4096, with_devices(CARD))
+    assert (fit.layers, fit.of_layers, fit.where, fit.verdict) == (29, 29, CARD.name, "fits")
+    assert fit.on_device == fit.total
+
+
+def test_a_card_that_is_full_leaves_the_cpu() -> None:
+    full = msgspec.structs.replace(CARD, free=GIB // 8)
+    fit = fits(Weights(2 * GIB, LAYERED), 4096, with_devices(full))
+    assert (fit.device, fit.layers, fit.where) == ("CPU", 0, "CPU")
+
+
+def test_what_fits_nowhere_is_too_large() -> None:
+    fit = fits(Weights(40 * GIB, msgspec.structs.replace(LAYERED, layers=(GIB,) * 38)), 4096, with_devices(CARD))
+    assert fit.verdict == "too large"
+    assert 0 < fit.layers < 39
+
+
+def test_metal_takes_all_or_nothing() -> None:
+    fit = fits(Weights(12 * GIB, LAYERED), 4096, with_devices(MAC))
+    assert (fit.device, fit.layers, fit.verdict) == ("MTL0 Apple M2", 29, "too large")
+    assert fits(Weights(12 * GIB, LAYERED), 4096, with_devices(MAC), gpu_layers=0).device == "CPU"
+
+
+def test_torch_has_devices_of_its_own() -> None:
+    cards = (
+        Device("cuda:0 NVIDIA H100", "CUDA", 80 * GIB, 4 * GIB),
+        Device("cuda:1 NVIDIA H100", "CUDA", 80, 70 * GIB),
+    )
+    model = Weights(8 * GIB, LAYERED)
+    two = msgspec.structs.replace(MACHINE, torch="2.13.0", torch_devices=cards)
+    assert fits_torch(model, 4096, two).where == "cuda:0 NVIDIA H100"  # As torch itself takes the first.
+    assert fits_torch(model, 4096, two).verdict == "too large"
+    assert fits_torch(model, 4096, two, device="cuda:1").verdict == "fits"
+    assert fits_torch(model, 4096, two, device="spread").where == "cuda:1 NVIDIA H100"
+    part = fits_torch(model, 4096, msgspec.structs.replace(two, torch_devices=cards[:1]), device="spread")
+    assert part.where == f"cuda:0 {part.layers}/28 layers"
+    assert 0 < part.layers < 28
+    assert fits_torch(model, 4096, two, device="cpu").device == "CPU"
+    assert fits_torch(model, 4096, two, device="mps").device == "CPU"
+    exact = fits_torch(model, 4096, two, device="cpu", width=2)
+    assert (exact.weights, exact.verdict) == (16 * GIB, "too large")
+
+
+class Torch:
+    """As much of torch as is asked; the answers have the form of a machine with two cards, or of a Mac."""
+
+    def __init__(self, cards: list[tuple[str, int, int]], metal: int = 0) -> None:
+        self.cuda = SimpleNamespace(
+            is_available=lambda: bool(cards),
+            device_count=lambda: len(cards),
+            mem_get_info=lambda index: cards[index][1:],
+            get_device_name=lambda index: cards[index][0],
+        )
+        self.backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: bool(metal)))
+        self.mps = SimpleNamespace(recommended_max_memory=lambda: metal, driver_allocated_memory=lambda: 1)
+
+
+def test_torch_is_asked_through_its_own_calls() -> None:
+    assert hardware.torch_devices(Torch([])) == []
+    first, second = hardware.torch_devices(Torch([("A card", 5, 9), ("Another", 6, 9)]))
+    assert first == {"name": "cuda:0 A card", "kind": "CUDA", "total": 9, "free": 5}
+    assert second["name"] == "cuda:1 Another"
+    assert hardware.torch_devices(Torch([], 12)) == [{"name": "mps Apple GPU", "kind": "MTL", "total": 12, "free": 11}]
+
+
+def test_torch_is_asked_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ask(command: list[str], *_: object) -> hardware._GpuFacts:
+        asked.append(command[-1])
+        return hardware._GpuFacts()
+
+    monkeypatch.setattr(hardware, "_ask_child", ask)
+    monkeypatch.setattr(hardware, "torch_version", lambda: "2.13.0")
+    assert machine(refresh=True).torch_note == ""
+    assert "torch" not in asked
+    assert machine(torch=True).torch_note == "torch finds no GPU (CUDA or Metal)"
+    machine(torch=True)
+    assert asked.count("torch") == 1
+    hardware._gpu_facts.cache_clear()
+    hardware._torch_facts.cache_clear()
+
+
+def test_the_memory_of_the_libraries_alone_is_known() -> None:
+    assert 10_000_000 < machine().library_memory < 1_000_000_000
+
+
+def test_a_header_shows_its_layers(tmp_path: Path) -> None:
+    entries = [
+        ("token_embd.weight", (32, 10), 0, 0),
+        ("blk.0.attn_q.weight", (32, 2), 0, 1280),
+        ("blk.1.attn_q.weight", (32, 3), 0, 1536),
+        ("output_norm.weight", (32,), 0, 1920),
+    ]
+    memory = read_header(write(tmp_path / "a.gguf", None, entries, data=2048)).memory
+    assert memory.layers == (256, 384)
+    assert memory.output == 128 + 1280  # The embeddings serve as the output, too.
+
+
+def test_a_layer_that_lies_in_two_files_is_one(tmp_path: Path) -> None:
+    tensors = {
+        1: [("token_embd.weight", (32, 10), 0, 0), ("blk.0.attn_q.weight", (32,), 0, 1280)],
+        2: [("blk.0.attn_k.weight", (32,), 0, 0), ("output.weight", (32, 10), 0, 128)],
+    }
+    for part, listed in tensors.items():
+        marks = [("split.no", 2, struct.pack("<H", part - 1)), ("split.count", 2, struct.pack("<H", 2))]
+        write(tmp_path / f"m-{part:05}-of-00002.gguf", [*(facts() if part == 1 else []), *marks], listed, data=1408)
+    memory = read_header(tmp_path / "m-00001-of-00002.gguf").memory
+    assert (memory.layers, memory.output) == ((256,), 1280)
 
 
 def test_a_header_can_be_weighed(tmp_path: Path) -> None:

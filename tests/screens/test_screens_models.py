@@ -11,25 +11,31 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
+import raw_gguf
+from hub import running
 from rich.style import Style
 from rich.text import Text
 from scripted import Background, Scripted
 from textual.pilot import Pilot
-from textual.widgets import Footer, Input, Static
+from textual.widgets import DataTable, Footer, Input, Static
 
 from engines import hardware
 from engines.base import EngineError, LoadOptions
 from engines.describe import CatalogModel
+from engines.fetch import Looked, Wanted
 from engines.hardware import Device, Machine
 from engines.header import MemoryFacts
 from screens import models, models_card
+from screens.columns import fitted
 from screens.dialogs import Ask, Confirm
 from screens.frame import Frame
-from screens.models import ModelsScreen, ModelTable, fitted, layers_of
+from screens.loading import LoadingDialog, layers_of, loading_of, questions
+from screens.models import ModelsScreen, ModelTable
+from screens.offers import OffersScreen
 from workbench.app import WorkbenchApp
 from workbench.core import Progress, Workbench
 from workbench.paths import settings_path
-from workbench.settings import Settings
+from workbench.settings import Loading, Settings
 from workbench.text import cells
 
 PATIENCE = 2000
@@ -78,6 +84,8 @@ BROKEN = catalogued("broken", parameters=0, licence="", languages=(), problem="i
 class Catalogue:
     """As much of `engines.catalog.Catalog` as the screen needs."""
 
+    left: tuple[str, ...] = ()
+
     def __init__(self, found: list[CatalogModel]) -> None:
         self.found = found
 
@@ -92,10 +100,13 @@ class Catalogue:
             progress(model.size // 2, model.size)
         return model.fingerprint
 
+    def owns(self, model: CatalogModel) -> bool:
+        return model.origin in {"starter", "fetched"}
+
     def remove(self, name: str) -> bool:
         model = self.find(name)
         self.found.remove(model)
-        return model.origin == "starter"
+        return self.owns(model)
 
 
 class Core(Workbench):
@@ -203,6 +214,13 @@ class View:
         self.app.screen.query_one(Input).value = text
         await self.press("enter")
 
+    async def fill(self, **answers: str) -> None:
+        """Answer the lines of the dialog about loading."""
+        await self.until(lambda: isinstance(self.app.screen, LoadingDialog))
+        for key, text in answers.items():
+            self.app.screen.query_one(f"#loading-{key}", Input).value = text
+        await self.press("enter")
+
 
 @pytest.fixture(autouse=True)
 def _machine(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
@@ -288,7 +306,7 @@ async def test_without_models_the_screen_says_which_key_is_next() -> None:
         assert not view.table.display
         await view.press("k", "o", "enter", "delete", "c")
         assert isinstance(view.app.screen, ModelsScreen)
-        assert set(view.toasts()) == {"There is no model here yet: s scans a folder"}
+        assert set(view.toasts()) == {"There is no model here yet: g gets one, s scans a folder"}
 
 
 async def test_the_footer_has_at_most_six_keys() -> None:
@@ -345,6 +363,16 @@ async def test_a_gpu_is_named_and_planned_for(monkeypatch: pytest.MonkeyPatch) -
     async with opened(Core(SMALL)) as view:
         assert view.lines()[0][7] == "CUDA0 H200"
         assert "automatic: as many layers as fit" in view.card
+
+
+async def test_a_model_that_fits_in_part_says_how_many_layers_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = Device(name="CUDA0 RTX 4060", kind="CUDA", total=8_000_000_000, free=7_000_000_000)
+    machine = msgspec.structs.replace(MACHINE, devices=(gpu,), gpu_offload_supported=True, gpu_note="")
+    monkeypatch.setattr(hardware, "machine", lambda **_: machine)
+    memory = msgspec.structs.replace(SMALL.memory, layers=(300_000_000,) * 28, output=100_000_000)
+    async with opened(Core(catalogued("large", size=8_900_000_000, memory=memory)), (140, 36)) as view:
+        assert view.lines()[0][7] == "CUDA0 18/29 layers"
+        assert "18 of 29 layers fit" in view.card
 
 
 def test_layers_are_worded() -> None:
@@ -633,19 +661,55 @@ async def test_offload_is_kept_in_the_settings() -> None:
     core = Core(SMALL, BASE)
     async with opened(core) as view:
         await view.press("o")
-        await view.until(lambda: isinstance(view.app.screen, Ask))
-        assert view.app.screen.query_one(Input).value == "auto"
-        await view.type("12")
+        await view.until(lambda: isinstance(view.app.screen, LoadingDialog))
+        assert view.app.screen.query_one("#loading-layers", Input).value == "auto"
+        assert view.app.screen.query_one("#loading-context", Input).placeholder == "4,096"
+        await view.fill(layers="12", context="2,048")
         await view.until(lambda: "12 layers asked for" in view.card)
+        assert "(context 2,048)" in view.card
         await view.press("down", "o")
-        await view.type("none")
+        await view.fill(layers="none")
         saved = tomllib.loads(settings_path().read_text())
-        assert saved == {"offload": {SMALL.name: 12, BASE.name: 0}}
+        assert saved == {"offload": {SMALL.name: 12, BASE.name: 0}, "loading": {SMALL.name: {"context": 2048}}}
         assert core.options(BASE.name).gpu_layers == 0
+        assert (core.options(SMALL.name).context, core.options(BASE.name).context) == (2048, 4096)
         await view.press("o")
-        await view.type("lots")
+        await view.fill(layers="lots")
         assert view.toasts()[-1] == "'lots' is neither auto, none nor a number up to 10,000"
+        await view.press("o")
+        await view.fill(context="3")
+        assert view.toasts()[-1] == "context = 3 is out of range: choose 64 to 1048576"
         assert tomllib.loads(settings_path().read_text()) == saved
+        await view.press("up", "o")
+        await view.fill(context="")
+        await view.until(lambda: "(context 4,096)" in view.card)
+        assert tomllib.loads(settings_path().read_text())["loading"] == {}
+
+
+async def test_a_safetensors_model_has_its_own_questions() -> None:
+    core = Core(catalogued("folder", engine="hf", format="HF bf16", remote_code=True))
+    async with opened(core) as view:
+        assert "asks for it; refused unless you allow it (o)" in view.card
+        assert "torch is not installed" in view.card
+        await view.press("o")
+        await view.fill(device="cuda:1", dtype="float16", code="no")
+        assert tomllib.loads(settings_path().read_text()) == {
+            "loading": {"folder": {"device": "cuda:1", "dtype": "float16"}}
+        }
+        assert view.toasts()[-1] == "folder: context 4,096 · device cuda:1 · numbers float16"
+        await view.press("o")
+        await view.fill(dtype="bf16")
+        assert "'bf16' is none of auto, float32" in view.toasts()[-1]
+
+
+def test_only_a_model_that_brings_code_is_asked_about_it() -> None:
+    keys = [one.key for one in questions("hf", -1, Loading(), 4096, asks_for_code=False)]
+    assert keys == ["context", "device", "dtype"]
+    assert questions("hf", -1, Loading(remote_code=True), 4096, asks_for_code=True)[-1].value == "yes"
+    assert loading_of({"context": "", "device": "auto", "dtype": "auto", "code": "no"}) == Loading()
+    assert loading_of({"context": "2 048", "code": "yes"}) == Loading(context=2048, remote_code=True)
+    assert loading_of({"context": "²"}) == "'²' is no number of tokens"
+    assert loading_of({"code": "perhaps"}) == "'perhaps' is neither yes nor no"
 
 
 async def test_offload_of_a_loaded_model_waits_for_the_next_load() -> None:
@@ -653,9 +717,9 @@ async def test_offload_of_a_loaded_model_waits_for_the_next_load() -> None:
         await view.press("enter")
         await view.until(lambda: view.lines()[0][0] == "●")
         await view.press("o")
-        await view.type("none")
+        await view.fill(layers="none")
         await view.until(lambda: "when it is loaded again: none" in view.card)
-        assert view.toasts()[-1] == "smollm2-135m-instruct: none when it is loaded again"
+        assert view.toasts()[-1] == "smollm2-135m-instruct: context 4,096 · none when it is loaded again"
 
 
 async def test_settings_that_cannot_be_written_are_one_line(home: Path) -> None:
@@ -663,11 +727,153 @@ async def test_settings_that_cannot_be_written_are_one_line(home: Path) -> None:
     (home / "settings.toml").write_text("not toml")
     async with opened(core) as view:
         await view.press("o")
-        await view.type("3")
+        await view.fill(layers="3")
         await view.until(view.toasts)
         assert "not valid TOML" in view.toasts()[0]
         assert core.settings.offload == {}
         assert (home / "settings.toml").read_text() == "not toml"
+
+
+# -- fetching ---------------------------------------------------------------------------------------------------------
+
+
+class Fetching(Core):
+    """A workbench that looks up and fetches without a network; `during` is called while it fetches."""
+
+    def __init__(self, *found: CatalogModel) -> None:
+        super().__init__(*found)
+        self.asked: list[str] = []
+        self.during: Callable[[Progress], None] = lambda progress: None
+
+    def look_up(self, name: str, *, file: str = "", revision: str = "") -> Looked:
+        self.asked.append(name)
+        if name == "org/gone":
+            raise EngineError("org/gone is not on the hub")
+        return Looked(
+            name=name, repository=f"org/{name}", revision="c" * 40, endpoint="https://hub.example",
+            files=(Wanted(name="a.gguf", size=640_000_000),), model="a.gguf", licence="Apache-2.0", licence_note="",
+            languages=("zh",), gated=False,
+        )  # fmt: skip
+
+    def fetch(self, looked: Looked, progress: Progress | None = None) -> CatalogModel:
+        assert progress is not None
+        self.during(progress)
+        self.known.found.append(catalogued(looked.name, origin="fetched", repository=looked.repository))
+        return self.known.found[-1]
+
+
+async def test_a_model_is_got_from_the_list_after_its_licence() -> None:
+    core = Fetching(SMALL)
+    go = threading.Event()
+
+    def during(progress: Progress) -> None:
+        progress("qwen3-0.6b", 320_000_000, 640_000_000)
+        assert go.wait(60)
+
+    core.during = during
+    async with opened(core) as view:
+        await view.press("g")
+        await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+        about = str(view.app.screen.query_one("#offers-about", Static).content)
+        assert "Qwen/Qwen3-0.6B-GGUF" in about
+        await view.press("enter")
+        await view.until(lambda: isinstance(view.app.screen, Confirm))
+        question = str(view.app.screen.query_one(".question", Static).content)
+        assert "Fetch qwen3-0.6b, 640 MB in 1 file, from org/qwen3-0.6b?" in question
+        assert "Licence: Apache-2.0" in question
+        assert core.asked == ["qwen3-0.6b"]
+        await view.press("y")
+        await view.until(lambda: view.busy.startswith("getting qwen3-0.6b: 50 %"))
+        await view.press("g")
+        await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+        await view.press("enter")
+        await view.until(lambda: isinstance(view.app.screen, ModelsScreen))
+        assert "One model is being fetched already" in view.toasts()[-1]
+        go.set()
+        await view.until(lambda: len(view.lines()) == 2)
+        assert view.table.cursor_row == 1
+        assert "fetched here" in view.card
+        assert "qwen3-0.6b is there: enter loads it, k checks it" in view.toasts()
+
+
+async def test_no_is_no_and_a_fetch_can_be_stopped() -> None:
+    core = Fetching(SMALL)
+    reached = threading.Event()
+
+    def during(progress: Progress) -> None:
+        while True:
+            progress("qwen3-0.6b", 1, 640_000_000)
+            reached.set()
+
+    core.during = during
+    async with opened(core) as view:
+        for answer in ("escape", "y"):
+            await view.press("g")
+            await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+            await view.press("enter")
+            await view.until(lambda: isinstance(view.app.screen, Confirm))
+            assert not reached.is_set()
+            await view.press(answer)
+        await view.until(reached.is_set)
+        await view.press("escape")
+        await view.until(lambda: not view.screen._works)
+        assert view.toasts() == ["Stopped; what came so far is kept, and g goes on from there"]
+        assert len(view.lines()) == 1
+
+
+async def test_another_repository_can_be_typed() -> None:
+    core = Fetching(SMALL)
+    async with opened(core) as view:
+        await view.press("g")
+        await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+        await view.press("r")
+        await view.type(" org/gone ")
+        await view.until(view.toasts)
+        assert core.asked == ["org/gone"]
+        assert view.toasts() == ["org/gone is not on the hub"]
+        await view.press("g")
+        await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+        await view.press("escape")
+        assert isinstance(view.app.screen, ModelsScreen)
+
+
+async def test_a_model_really_comes_from_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("huggingface_hub")
+    core = Workbench(Settings())
+    core.prepare_starters = lambda progress=None, *, restore=False: []  # type: ignore[method-assign, assignment]
+    with running() as hub:
+        hub.repositories["org/tiny"] = {"tiny.gguf": raw_gguf.build(data=50_000)}
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        async with opened(core) as view:
+            await view.press("g")
+            await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+            await view.press("r")
+            await view.type("org/tiny")
+            await view.until(lambda: isinstance(view.app.screen, Confirm))
+            await view.press("y")
+            await view.until(lambda: view.lines() and not view.screen._works)
+            assert view.lines()[0][1:3] == ["tiny", "GGUF Q8_0"]
+            assert "org/tiny at cccccccc" in view.card
+            await view.press("delete")
+            assert "delete its files" in str(view.app.screen.query_one(".question", Static).content)
+            await view.press("y")
+            await view.until(lambda: view.text("#models-empty") == models.EMPTY)
+    assert core.catalog.list() == []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+async def test_the_list_of_offers_fits(size: tuple[int, int]) -> None:
+    async with opened(Fetching(catalogued("qwen3-0.6b")), size) as view:
+        await view.press("g")
+        await view.until(lambda: isinstance(view.app.screen, OffersScreen))
+        table = view.app.screen.query_one("#offers", DataTable)
+        assert table.virtual_size.width <= table.scrollable_content_region.width
+        assert table.size.height >= 5
+        assert table.get_row_at(0)[0].plain.strip() == "qwen3-0.6b ✓"
+        await view.press("down", "down")
+        about = str(view.app.screen.query_one("#offers-about", Static).content)
+        assert "yes, in https://huggingface.co/Qwen/Qwen3-4B" in about
+        assert max(cells(line) for line in about.splitlines()) <= size[0] - 2
 
 
 async def test_scanning_finds_and_shows_the_new_one() -> None:
@@ -704,11 +910,11 @@ async def test_removing_asks_first() -> None:
         await view.press("delete", "y")
         await view.until(lambda: len(view.lines()) == 1)
         assert core.made[0].closed
-        assert view.toasts() == ["smollm2-135m-instruct: its file is deleted"]
+        assert view.toasts() == ["smollm2-135m-instruct: its files are deleted"]
         assert "Gemma terms" in view.card
         await view.press("delete", "y")
         await view.until(lambda: view.text("#models-empty") == models.EMPTY)
-        assert view.toasts()[-1] == "gemma-3-270m: forgotten; its file was left alone"
+        assert view.toasts()[-1] == "gemma-3-270m: forgotten; its files were left alone"
 
 
 async def test_choosing_goes_to_compare() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench import settings
+from workbench.core import Workbench
 from workbench.settings import Settings, SettingsError
 
 
@@ -35,6 +36,10 @@ def test_environment_goes_before_file_goes_before_default(file: Path) -> None:
         ("threads = -3", "out of range"),
         ("threads = = 2", "not valid TOML"),
         ("zzz = 1", "known are"),
+        ("[loading.a]\ncontext = 3", "loading.a: context = 3 is out of range"),
+        ("[loading.a]\ndevice = 'gpu'", "loading.a: device = 'gpu' is none"),
+        ("[loading.a]\ndtype = 'bf16'", "dtype"),
+        ("[loading.a]\nkontext = 3", "kontext"),
     ],
 )
 def test_errors_name_file_and_key_in_one_line(file: Path, text: str, says: str) -> None:
@@ -60,6 +65,14 @@ def test_saving_keeps_the_rest_and_refuses_nonsense(file: Path) -> None:
     with pytest.raises(SettingsError):
         settings.save({"seed": "seven"}, file)
     assert file.read_bytes() == before
+
+
+def test_single_models_are_loaded_in_their_own_way(file: Path) -> None:
+    file.write_text('context = 512\n[offload]\na = 3\n[loading.a]\ncontext = 2048\n[loading.b]\ndevice = "cuda:1"\n')
+    core = Workbench(settings.load(file, {}))
+    assert (core.options("a").context, core.options("a").gpu_layers) == (2048, 3)
+    assert (core.options("b").context, core.options("b").gpu_layers) == (512, -1)
+    assert core.settings.loading["b"] == settings.Loading(device="cuda:1")
 
 
 def test_a_misspelt_variable_is_named_with_the_nearest_one(tmp_path: Path) -> None:

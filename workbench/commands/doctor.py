@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from workbench.commands.output import errors_in_one_line, json_option, say, show, show_json
+from workbench.health import version
 from workbench.text import size
 
+if TYPE_CHECKING:
+    from engines.describe import CatalogModel
+
 _LIBRARIES = ("llama-cpp-python", "textual", "plotext", "numpy", "scipy", "statsmodels", "sqlite-utils", "msgspec",
-              "torch", "transformers")  # fmt: skip
-CUDA = 'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python'
-METAL = 'CMAKE_ARGS="-DGGML_METAL=on" pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python'
+              "torch", "transformers", "huggingface_hub")  # fmt: skip
 
 
 @click.command("doctor")
+@click.option("--no-self-test", is_flag=True, help="Do not try the engines on a tiny model.")
+@click.option("--connect", is_flag=True, help="Contact the known endpoints, too.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write all of it into FILE, a zip.")
 @json_option
 @errors_in_one_line
-def command(as_json: bool) -> None:
-    """Say what this machine has, what is installed, what works and what to install."""
-    facts = examine()
+def command(no_self_test: bool, connect: bool, report: Path | None, as_json: bool) -> None:
+    """Say what this machine has, what is installed, what works and what to install.
+
+    Each engine is tried on a tiny model of its own. `--report` writes a bundle for whoever helps you: versions,
+    machine, settings and the last log lines, without secrets, prompts or answers.
+    """
+    facts = examine(test=not no_self_test, connect=connect)
+    if report is not None:
+        from workbench import paths
+        from workbench.bundle import write_bundle
+        from workbench.logs import tail
+
+        names = write_bundle(report, facts, tail(paths.log_path(), 2000))
+        say(f"{report}: {', '.join(names)}; secrets, prompts and answers are left out")
     if as_json:
         show_json(facts)
         return
@@ -30,12 +46,10 @@ def command(as_json: bool) -> None:
     show(f"machine      {machine['cpu']}, {machine['physical_cores']} physical core(s), "
          f"{size(machine['memory_free'])} of {size(machine['memory_total'])} memory free")  # fmt: skip
     show(f"python       {facts['python']}")
-    for name, version in facts["libraries"].items():
-        show(f"{'library' if name == _LIBRARIES[0] else '':<12} {name} {version or 'not installed'}")
-    for device in machine["devices"]:
-        show(
-            f"device       {device['name']} ({device['kind']}), {size(device['free'])} of {size(device['total'])} free"
-        )
+    for name, installed in facts["libraries"].items():
+        show(f"{'library' if name == _LIBRARIES[0] else '':<12} {name} {installed or 'not installed'}")
+    for engine in facts["engines"]:
+        _engine(engine)
     show(f"offload      {facts['offload']}")
     show(f"data folder  {facts['folder']}")
     show(f"history      {facts['history']}")
@@ -46,7 +60,23 @@ def command(as_json: bool) -> None:
         say(f"problem: {problem}")
 
 
-def examine() -> dict[str, Any]:
+def _engine(engine: dict[str, Any]) -> None:
+    """What one engine has and what came of its test."""
+    versions = ", ".join(f"{name} {value or 'missing'}" for name, value in engine["versions"].items())
+    show(f"engine       {engine['engine']}: {'installed' if engine['installed'] else 'not installed'} ({versions})")
+    for device in engine["devices"]:
+        show(f"{'':<12}   {device['name']} ({device['kind']}), {size(device['free'])} of {size(device['total'])} free")
+    test = engine["self_test"]
+    mark = {True: "works", False: "DOES NOT WORK", None: "self-test"}[test["ok"]]
+    time = f" ({test['seconds']:.1f} s, {test['loading']:.1f} s of it to load)" if test["loading"] else ""
+    show(f"{'':<12}   {mark}: {test['said']}{time}")
+    for note in filter(None, (engine["note"], *engine["endpoints"])):
+        show(f"{'':<12}   {note}")
+    for line in engine["install"]:
+        show(f"{'':<12}   to install: {line}")
+
+
+def examine(*, test: bool = True, connect: bool = False) -> dict[str, Any]:
     """The facts as one object; what does not work stands under `problems`, each with what to do."""
     import msgspec
 
@@ -54,6 +84,7 @@ def examine() -> dict[str, Any]:
     from engines.base import EngineError
     from workbench import paths, settings
     from workbench.core import Workbench
+    from workbench.health import examine_engines
     from workbench.history import HistoryError
 
     problems: list[str] = []
@@ -63,17 +94,19 @@ def examine() -> dict[str, Any]:
         problems.append(str(error))
         found, origin = settings.Settings(), {}
     core = Workbench(found)
-    machine = hardware.machine(refresh=True)
-    models = 0
+    machine = hardware.machine(refresh=True, torch=True)
+    listed: list[CatalogModel] = []
     try:
         problems += core.prepare_starters()
-        catalog = core.catalog
-        listed = catalog.list()
-        models = len(listed)
+        listed = core.models()
         problems += [f"{model.name}: {model.problem}" for model in listed if model.problem]
-        problems += catalog.notices
+        problems += core.catalog.notices
     except EngineError as error:
         problems.append(str(error))
+    engines = examine_engines(core, machine, listed, test=test, connect=connect)
+    problems += [
+        f"the engine {one.engine} does not work: {one.self_test.said}" for one in engines if one.self_test.ok is False
+    ]
     history = "none yet"
     if paths.history_path().exists():
         try:
@@ -85,11 +118,12 @@ def examine() -> dict[str, Any]:
     return {
         "machine": msgspec.to_builtins(machine),
         "python": sys.version.split()[0],
-        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "libraries": {name: version(name) for name in _LIBRARIES},
+        "engines": msgspec.to_builtins(engines),
         "offload": _offload(machine),
         "folder": str(paths.data_folder()),
         "history": history,
-        "models": models,
+        "models": len(listed),
         "settings": {
             name: {"value": msgspec.to_builtins(getattr(found, name)), "from": origin.get(name, "default")}
             for name in settings.Settings.__struct_fields__
@@ -98,17 +132,9 @@ def examine() -> dict[str, Any]:
     }
 
 
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def _offload(machine: Any) -> str:
     if machine.devices and machine.gpu_offload_supported:
         return "models are put on the GPU as far as they fit"
     if machine.gpu_note:
         return str(machine.gpu_note)
-    line = METAL if sys.platform == "darwin" else CUDA
-    return f"none: this build of llama.cpp computes on the CPU. With a GPU at hand, build it anew: {line}"
+    return "none: this build of llama.cpp computes on the CPU"
