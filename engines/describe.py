@@ -35,7 +35,7 @@ _NOT_TEXT = {
     "wavtokenizer-dec": "is a sound decoder, not a language model",
 }
 
-Origin = Literal["starter", "found", "added"]
+Origin = Literal["starter", "found", "added", "settings"]
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,20 @@ PREFIX = "CULTURE_WORKBENCH_"
 
 class SettingsError(Exception):
     """The settings cannot be used; the message names file (or variable) and key and says what is wrong, in one line."""
+
+
+class EndpointSetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model on one or several servers, under a name of one's own. Never the key itself: only where it is."""
+
+    urls: tuple[str, ...]
+    model: str = ""
+    """Its name on the servers; "": their only one."""
+    key_env: str = ""
+    """The environment variable that holds the key."""
+    key_keyring: str = ""
+    """The entry of the system keyring that holds it (of the service `culture-workbench`)."""
+    concurrency: int = 4
+    """Questions at a time for each server."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """No animations."""
     keys: dict[str, str] = {}
     """Other keys for commands, by the command's id."""
+    endpoints: dict[str, EndpointSetting] = {}
+    """Models on servers, by name."""
 
 
 _RANGES = {"context": (64, 1_048_576), "gpu_layers": (-1, 10_000), "threads": (0, 1024), "seed": (0, 2**32 - 1)}
@@ -77,7 +94,29 @@ def explain(path: Path | None = None, environment: Mapping[str, str] | None = No
             raise SettingsError(
                 f"{origin[name]}: {name} = {getattr(settings, name)} is out of range: choose {low} to {high}"
             )
+    for name, endpoint in settings.endpoints.items():
+        _check_endpoint(name, endpoint, origin["endpoints"])
     return settings, origin
+
+
+def _check_endpoint(name: str, endpoint: EndpointSetting, origin: str) -> None:
+    from engines.base import EngineError
+    from engines.endpoint.address import make_address
+
+    where = f"{origin}: endpoints.{name}"
+    if not name.strip() or name != name.strip() or "://" in name:
+        raise SettingsError(f"{origin}: {name!r} is no name for an endpoint")
+    if not 1 <= endpoint.concurrency <= 256:
+        raise SettingsError(f"{where}: concurrency = {endpoint.concurrency} is out of range: choose 1 to 256")
+    if endpoint.key_env and endpoint.key_keyring:
+        raise SettingsError(f"{where}: give key_env or key_keyring, not both")
+    if endpoint.key_env and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", endpoint.key_env):
+        # Not repeated: somebody may have written the key itself there.
+        raise SettingsError(f"{where}: key_env is no name of an environment variable: never write a key there")
+    try:
+        make_address(endpoint.urls, endpoint.model)
+    except EngineError as error:
+        raise SettingsError(f"{where}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

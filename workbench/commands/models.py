@@ -18,7 +18,7 @@ from workbench.commands.output import (
     show_json,
     show_table,
 )
-from workbench.text import parameters, size
+from workbench.text import identity, parameters, size
 
 
 @click.group("models")
@@ -51,7 +51,7 @@ def list_models(as_json: bool) -> None:
     for text in told:
         say(text)
     catalog = core.catalog
-    models = catalog.list()
+    models = core.models()
     for text in catalog.notices:
         say(text)
     if as_json:
@@ -68,8 +68,8 @@ def _table(models: Any) -> None:
         (
             model.name,
             model.format,
-            parameters(model.parameters),
-            size(model.size),
+            parameters(model.parameters) if model.parameters or model.engine != "endpoint" else "",
+            size(model.size) if model.size or model.engine != "endpoint" else "",
             " ".join(model.languages[:4]),
             model.licence,
             f"cannot be used: {model.problem}" if model.problem else model.path,
@@ -104,10 +104,15 @@ def scan(folders: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @errors_in_one_line
 def show_model(model: str, as_json: bool) -> None:
-    """A MODEL's card: what its file says, its fingerprint, and whether it fits."""
+    """A MODEL's card: what its file says, its fingerprint, and whether it fits; of a server, what it can do."""
     from engines.hardware import fits, machine
+    from workbench import endpoints
 
     core = _core()
+    address = endpoints.address_of(model, core.settings)
+    if address is not None:
+        _show_endpoint(core, model, as_json)
+        return
     line = ProgressLine()
     with reading(line) as progress:
         core.prepare_starters(progress)
@@ -127,7 +132,7 @@ def show_model(model: str, as_json: bool) -> None:
         ("format", found.format),
         ("parameters", parameters(found.parameters)),
         ("size", size(found.size)),
-        ("fingerprint", f"SHA-256 {fingerprint}" if fingerprint else ""),
+        ("fingerprint", identity(fingerprint)),
         ("architecture", found.architecture),
         ("context", f"trained for {context} tokens, loaded with {core.settings.context:,}"),
         ("vocabulary", f"{found.vocabulary:,}"),
@@ -145,6 +150,29 @@ def show_model(model: str, as_json: bool) -> None:
             show(f"{label:<14} {value}")
 
 
+def _show_endpoint(core: Any, name: str, as_json: bool) -> None:
+    """What a server says of a model, and what it was found to do."""
+    engine = core.open_engine(name)
+    try:
+        card = engine.card
+    finally:
+        engine.close()
+    if as_json:
+        show_json(_object(card))
+        return
+    for label, value in (
+        ("name", card.name),
+        ("servers", card.path),
+        ("engine", card.engine),
+        ("identity", identity(card.fingerprint)),
+        ("parameters", parameters(card.parameters) if card.parameters else "the server does not say"),
+        ("context", f"{card.context:,}" if card.context else "the server does not say"),
+        ("can", ", ".join(card.can)),
+        *((f"no {what}", why) for what, why in card.cannot.items()),
+    ):
+        show(f"{label:<14} {value}")
+
+
 @command.command("check")
 @click.argument("model")
 @json_option
@@ -157,9 +185,8 @@ def check(model: str, as_json: bool) -> None:
     line = ProgressLine()
     with reading(line) as progress:
         core.prepare_starters(progress)
-        name = core.usable(model, progress).name
-        line.update(f"loading {name}", final=True)
-        engine = core.open_engine(name, progress=progress)
+        line.update(f"loading {model}", final=True)
+        engine = core.open_engine(model, progress=progress)
     try:
         checked = try_out(engine)
         memory = getattr(engine, "memory", lambda: 0)()
@@ -180,11 +207,14 @@ def check(model: str, as_json: bool) -> None:
             }
         )
     else:
-        show(f"{card.name}: {card.architecture}, {card.quantisation}, on {card.device}, {card.threads} thread(s)")
+        kind = [card.path] if card.engine == "endpoint" else [card.architecture, card.quantisation]
+        threads = "" if card.engine == "endpoint" else f", {card.threads} thread(s)"
+        show(f"{card.name}: {', '.join(kind)}, on {card.device}{threads}")
         show(f"scores         {checked.said}")
         show(f"sentence       {SENTENCE}{checked.sentence}")
         show(f"speed          prompt {checked.prompt_pace:.0f} tok/s · answer {checked.answer_pace:.0f} tok/s")
-        show(f"memory         {size(memory)}")
+        if memory:
+            show(f"memory         {size(memory)}")
     if not checked.ok:
         raise RunFailed(f"{card.name} does not pass the check: {checked.said}")
 
