@@ -33,7 +33,7 @@ def llama_server(model: Path, *more: str) -> Iterator[tuple[str, subprocess.Pope
     command = [
         sys.executable, "-m", "llama_cpp.server", "--model", str(model), "--model_alias", "served", "--host",
         "127.0.0.1", "--port", str(port), "--n_threads", "1", "--n_threads_batch", "1", "--n_ctx", "256",
-        "--logits_all", "true", "--interrupt_requests", "false", *more,
+        "--logits_all", "true", "--interrupt_requests", "false", "--type_k", "0", "--type_v", "0", *more,
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
