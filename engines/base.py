@@ -186,7 +186,8 @@ class Engine(Protocol):
     """A loaded model. One caller at a time, but for `cancel`, which any thread may call.
 
     An engine that works on several requests at once has an attribute `parallel`, which says on how many: it should be
-    given more than one. Their answers come in the order of the requests all the same.
+    given more than one. Their answers come in the order of the requests all the same. One that has something to tell
+    while it works (a server put aside) has a method `listen`, which takes a function for such lines.
     """
 
     @property

@@ -47,7 +47,6 @@ class EndpointEngine:
 
     `parallel` is how many requests it works on at once: it should be given several. `live`: answers stream, and one
     that breaks off ends with an error; else an answer counts only when it is whole, and is asked again until it is.
-    `notify` hears what a user should know of (a server put aside), from a thread of the engine's own.
     """
 
     def __init__(
@@ -67,7 +66,8 @@ class EndpointEngine:
         self._name = name or host_of(address.urls[0])
         self._named = bool(name)
         self._log = log
-        self.notify: Callable[[str], None] | None = None
+        self._said: list[str] = []
+        self._hear: Callable[[str], None] | None = None
         self._live = live
         self._going: set[Future[Any]] = set()
         self._lock = threading.Lock()
@@ -128,6 +128,14 @@ class EndpointEngine:
             going = list(self._going)
         for future in going:
             future.cancel()
+
+    def listen(self, hear: Callable[[str], None]) -> None:
+        """Tell what a user should know of (a server put aside), from now on and up to now; from a thread of the
+        engine's own."""
+        with self._lock:
+            self._hear, said = hear, list(self._said)
+        for text in said:
+            hear(text)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -273,7 +281,11 @@ class EndpointEngine:
             raise EngineError(f"{replica.connection.host} is not the same model as the other servers: {problem}")
 
     def _say(self, text: str) -> None:
-        for told in (self._log, self.notify):
+        with self._lock:
+            self._said.append(text)
+            del self._said[:-20]
+            hear = self._hear
+        for told in (self._log, hear):
             if told is not None:
                 told(text)
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from engines.base import Alternative, GenerateRequest, Token
-from engines.endpoint.transport import Connection, Refused, Retry
+from engines.endpoint.transport import MALFORMED, Connection, Refused, Retry
 from engines.files import printable
 
 ALTERNATIVES = 20
@@ -60,7 +60,10 @@ def asked(model: str, request: GenerateRequest, can: Abilities) -> tuple[str, di
     if request.schema:
         if not (chat and can.schema):
             raise Refused("the server takes no JSON schema" + ("" if chat else " for plain text"))
-        body["response_format"] = response_format(can.schema, msgspec.json.decode(request.schema))
+        try:
+            body["response_format"] = response_format(can.schema, msgspec.json.decode(request.schema))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Refused(f"the JSON schema cannot be used: {error}") from error
     count = min(request.alternatives, ALTERNATIVES)
     if isinstance(request.prompt, str):
         body["prompt"] = request.prompt + request.prefix
@@ -85,7 +88,7 @@ async def whole(connection: Connection, model: str, request: GenerateRequest, ca
         text = _text(text)
         finish = choice["finish_reason"]
         tokens = _read(choice)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise Retry(f"{connection.host} answered with JSON of another form") from error
     if not finish:
         raise Retry(f"{connection.host} ended an answer half way")
@@ -112,7 +115,7 @@ async def streamed(
                 text = _text(choice["delta"].get("content") if path.startswith("/chat") else choice["text"])
                 finish = choice.get("finish_reason")
                 pieces = _read(choice)
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
+            except MALFORMED as error:
                 raise Retry(f"{connection.host} streamed JSON of another form") from error
             held, stopped = _cut(held + text, request.sampling.stop)
             kept = 0 if stopped or finish else _begun(held, request.sampling.stop)

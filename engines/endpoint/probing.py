@@ -18,7 +18,7 @@ import msgspec
 from engines.base import EngineError, GenerateRequest, Message, Sampling
 from engines.endpoint.generating import Abilities, asked, response_format
 from engines.endpoint.scoring import WAYS, Piece, Way, read_prompt
-from engines.endpoint.transport import Connection, Refused, Retry
+from engines.endpoint.transport import MALFORMED, Connection, Refused, Retry
 from engines.files import printable
 
 TEXTS = (
@@ -90,11 +90,10 @@ async def look(connection: Connection, wanted: str) -> Seen:
 def identity(seen: Seen) -> str:
     """A name for what a server says that it serves, the same at every address. Nothing of the weights is in it: a
     server that holds other weights under the same name cannot be told from it."""
-    facts: dict[str, Any] = {name: seen.entry[name] for name in _STABLE if name in seen.entry}
     meta = seen.entry.get("meta")
-    if isinstance(meta, dict):
-        facts["meta"] = {name: meta[name] for name in _STABLE_META if name in meta}
-    return "endpoint:" + hashlib.sha256(msgspec.json.encode(facts, order="deterministic")).hexdigest()
+    facts = [[name, repr(seen.entry[name])] for name in _STABLE if name in seen.entry]
+    facts += [[name, repr(meta[name])] for name in _STABLE_META if isinstance(meta, dict) and name in meta]
+    return "endpoint:" + hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
 
 
 def agree(a: Seen, b: Seen) -> str:
@@ -119,6 +118,7 @@ async def _entry(connection: Connection, wanted: str) -> dict[str, Any]:
     if not isinstance(listed, list):
         raise Retry(f"{connection.host} gives no list of models")
     entries = [one for one in listed if isinstance(one, dict) and isinstance(one.get("id"), str)]
+    entries = [one for one in entries if one["id"] and printable(one["id"], 300) == one["id"]]
     for entry in entries:
         if wanted and entry["id"] == wanted:
             return entry
@@ -143,7 +143,7 @@ async def _abilities(connection: Connection, model: str) -> tuple[Abilities, str
             reply = await connection.post(path, body)
             choice = reply["choices"][0]
             return bool(choice.get("logprobs")) if alternatives else "message" in choice or "text" in choice
-        except (LookupError, TypeError, AttributeError):
+        except MALFORMED:
             problem = f"{connection.host} answers in another form than the OpenAI interface"
         except Refused as error:
             problem = str(error)
@@ -177,7 +177,7 @@ async def _schema(connection: Connection, model: str, can: Abilities) -> str:
             reply = await connection.post(path, {**body, "response_format": response_format(kind, _SCHEMA)})
             if msgspec.json.decode(reply["choices"][0]["message"]["content"] or "") == {"zebra": "q7q"}:
                 return kind
-        except (Refused, LookupError, TypeError, AttributeError, msgspec.DecodeError, RecursionError):
+        except (Refused, *MALFORMED, msgspec.DecodeError, RecursionError):
             continue
         except Retry as error:
             if error.busy or not error.status:
@@ -229,7 +229,7 @@ async def _written(connection: Connection, model: str, text: str) -> tuple[str, 
     try:
         given = reply["choices"][0]["logprobs"]
         return str(given["tokens"][-1]), float(given["token_logprobs"][-1])
-    except (LookupError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise ValueError("the server gives no log-probabilities for what it writes") from error
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from engines.base import ChoiceRequest, ChoiceScores, OptionScore
-from engines.endpoint.transport import Connection, Refused, Retry
+from engines.endpoint.transport import MALFORMED, Connection, Refused, Retry
 from engines.trie import boundary
 
 Way = Literal["prompt_logprobs", "echo"]
@@ -38,7 +38,7 @@ async def read_prompt(connection: Connection, model: str, text: str, way: Way) -
     reply = await connection.post("/completions", body)
     try:
         return _vllm(reply) if way == "prompt_logprobs" else _echoed(reply, text)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except MALFORMED as error:
         raise Retry(f"{connection.host} gives no log-probabilities that can be read") from error
 
 
@@ -49,7 +49,7 @@ def _vllm(reply: dict[str, Any]) -> list[Piece]:
         if entry is None:
             found.append(Piece((-1, ""), "", None, None))
             continue
-        number, facts = next(iter(entry.items()))
+        number, facts = next(iter(entry.items()), ("", {}))
         rank = facts.get("rank")
         greedy = rank == 1 if isinstance(rank, int) else None
         found.append(Piece((int(number), ""), str(facts.get("decoded_token") or ""), _nats(facts["logprob"]), greedy))

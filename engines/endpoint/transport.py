@@ -26,6 +26,10 @@ from engines.files import printable
 _TRY_AGAIN = {408, 409, 425, 429}
 
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a reply raises that is not of the form that it should have."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """How long (seconds) and how big (bytes) a reply may be."""
 

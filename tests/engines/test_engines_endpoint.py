@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import ssl
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 from served import Handler, Served, Trouble, best, llama_server, nats, served
 from tiny import write_tiny
 
@@ -28,11 +31,12 @@ from engines.base import (
     Sampling,
     Token,
 )
+from engines.endpoint import generating, scoring
 from engines.endpoint.address import is_loopback, parse_address
 from engines.endpoint.engine import EndpointEngine
 from engines.endpoint.keys import Key, KeySource, read_key
 from engines.endpoint.replicas import Patience
-from engines.endpoint.transport import Limits
+from engines.endpoint.transport import MALFORMED, Limits
 from engines.process import open_engine
 
 pytestmark = pytest.mark.timeout(120)
@@ -263,6 +267,41 @@ def test_a_server_whose_likelihoods_are_not_real_is_found_out(change: Any) -> No
         with pytest.raises(EngineError, match="gives no likelihoods"):
             list(engine.score([ChoiceRequest("hello", (" it", " so"))]))
         assert text(write(engine, "abc")[0]) == expected("abc")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["tokens", "token_logprobs", "top_logprobs", "text_offset", "content", "token", "logprob", "rank", "1"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_whatever_a_server_answers_is_read_or_malformed(logprobs: Any, prompt: Any, usage: Any) -> None:
+    reply = {"choices": [{"logprobs": logprobs, "prompt_logprobs": prompt}], "usage": usage}
+    for read in (
+        lambda: scoring._vllm(reply),
+        lambda: scoring._echoed(reply, "text"),
+        lambda: generating._read(reply["choices"][0]),
+    ):
+        with contextlib.suppress(*MALFORMED):
+            read()
+
+
+def test_a_name_that_cannot_be_shown_is_no_model() -> None:
+    with served(models=("let\x1b[31mters",)) as server:
+        with pytest.raises(EngineError, match="has 0 models") as caught, opened(server):
+            pass
+        assert "\x1b" not in str(caught.value)
 
 
 def test_vllms_way_is_read_and_preferred() -> None:

@@ -213,8 +213,8 @@ class Runner:
                 _must_be(model, engine.card)
                 if any(map(work.scored, left)):
                     _must_score(engine.card)
-                if hasattr(engine, "notify"):
-                    engine.notify = partial(self._notice, model)
+                if hasattr(engine, "listen"):
+                    engine.listen(partial(self._notice, model))
                 history.add_card(self.audit, model.key, engine.card)
                 self._check(history, work, model, engine, lease)
                 self._stage(model, "asking")
