@@ -49,7 +49,8 @@ def _vllm(reply: dict[str, Any]) -> list[Piece]:
         if entry is None:
             found.append(Piece((-1, ""), "", None, None))
             continue
-        number, facts = next(iter(entry.items()), ("", {}))
+        first: tuple[str, Any] = next(iter(entry.items()), ("", None))
+        number, facts = first
         rank = facts.get("rank")
         greedy = rank == 1 if isinstance(rank, int) else None
         found.append(Piece((int(number), ""), str(facts.get("decoded_token") or ""), _nats(facts["logprob"]), greedy))
