@@ -65,8 +65,8 @@ class OptionScore(msgspec.Struct, frozen=True):
     """Tokens that were scored, from the boundary that is common to all options of the item."""
     characters: int
     bytes: int
-    greedy: bool
-    """Whether every scored token was the model's most likely one."""
+    greedy: bool | None
+    """Whether every scored token was the model's most likely one; None where a server does not say."""
     unconditional: float | None = None
 
 
@@ -144,7 +144,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     """`gguf`, `hf`, `endpoint` or `scripted`."""
     path: str
     fingerprint: str
-    """SHA-256 of the weights, in hexadecimal."""
+    """SHA-256 of the weights, in hexadecimal; for a model on a server `endpoint:` and the SHA-256 of what the server
+    says of it, which proves nothing of its weights."""
     architecture: str = ""
     parameters: int = 0
     quantisation: str = ""
@@ -160,7 +161,9 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     languages: tuple[str, ...] = ()
     can: tuple[str, ...] = ()
-    """Of `score`, `generate`, `tokenize`, `schema`, `layers`."""
+    """Of `score`, `generate`, `tokenize`, `schema`, `layers`, and `chat` where a server has a template of its own."""
+    cannot: dict[str, str] = {}
+    """Why it cannot do what others of its kind can."""
     branching: bool = True
     """False where the model's state cannot branch (recurrent, hybrid): options are then scored one after another."""
     device: str = "CPU"
@@ -180,7 +183,12 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Engine(Protocol):
-    """A loaded model. One caller at a time, but for `cancel`, which any thread may call."""
+    """A loaded model. One caller at a time, but for `cancel`, which any thread may call.
+
+    An engine that works on several requests at once has an attribute `parallel`, which says on how many: it should be
+    given more than one. Their answers come in the order of the requests all the same. One that has something to tell
+    while it works (a server put aside) has a method `listen`, which takes a function for such lines.
+    """
 
     @property
     def card(self) -> ModelCard:
@@ -203,6 +211,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End the engine and give its memory back. Safe to call twice."""
+
+
+def of_weights(fingerprint: str) -> bool:
+    """Whether a fingerprint is one of weights, and not of what a server says of itself."""
+    return not fingerprint.startswith("endpoint:")
 
 
 def canonical_text(prompt: Prompt) -> str:

@@ -39,8 +39,8 @@ _NOT_TEXT = {
     "wavtokenizer-dec": "is a sound decoder, not a language model",
 }
 
-Origin = Literal["starter", "found", "added", "fetched"]
-"""`fetched`: this application downloaded it (see `engines.fetched`)."""
+Origin = Literal["starter", "found", "added", "fetched", "settings"]
+"""`fetched`: this application downloaded it (see `engines.fetched`); `settings`: a server that the settings name."""
 
 
 class CatalogModel(msgspec.Struct, frozen=True, kw_only=True):

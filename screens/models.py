@@ -249,7 +249,7 @@ class ModelsScreen(Frame):
         fit, card = self._fit(model), self.session.card(model.name)
         mark = _LOADING if model.name in self._works else _LOADED if card else ""
         rest = (model.licence, none)
-        said: str = fit.verdict if fit else "…"
+        said: str = "on a server" if model.engine == "endpoint" else fit.verdict if fit else "…"
         verdict = (said, self._tone({"tight": "warning", "too large": "error"}.get(said, "")))
         device = _device(card.device, card.offload) if card else (fit.where if fit else "")
         if model.problem:
@@ -592,6 +592,9 @@ class ModelsScreen(Frame):
         model = self._current()
         if model is None or model.name in self._works:
             self._usable()
+            return
+        if model.origin == "settings":
+            self.tell(f"{model.name} stands in settings.toml, under [endpoints]: take it out there")
             return
         try:
             owned = self.core.catalog.owns(model)

@@ -73,6 +73,10 @@ def _identity(seen: Seen) -> list[str]:
     if model.problem and not model.parameters:
         return []
     digest = seen.card.fingerprint if seen.card else model.fingerprint
+    if model.engine == "endpoint":
+        said = "what the server says of itself, not its weights"
+        facts = [f"{digest[: len('endpoint:') + _FINGERPRINT]}… ({said})" if digest else "asked when it is used"]
+        return [*facts, *([f"can {' · '.join(seen.card.can)}"] if seen.card else [])]
     facts = [f"{digest[:_FINGERPRINT]}…" if digest else "read when it is loaded for the first time"]
     if model.context:
         facts.append(f"context {model.context:,}")

@@ -76,8 +76,18 @@ class Workbench:
         return [report.message for report in reports if report.status not in {"present", "removed"}]
 
     def models(self) -> list[CatalogModel]:
-        """All known models."""
-        return self.catalog.list()
+        """All known models: files, and the servers that the settings name (which are not asked anything for it)."""
+        from workbench.endpoints import listed
+
+        return [*self.catalog.list(), *listed(self.settings)]
+
+    def find(self, name: str) -> CatalogModel:
+        """A model by name, path or address, without looking into its weights; a server is asked what it can do. Raises
+        EngineError."""
+        from workbench import endpoints
+
+        address = endpoints.address_of(name, self.settings)
+        return self.catalog.find(name) if address is None else endpoints.described(name, address, self.settings)
 
     def stores(self) -> tuple[Place, ...]:
         """Where other programs of this user keep models, there or not."""
@@ -119,9 +129,11 @@ class Workbench:
 
     def usable(self, name: str, progress: Progress | None = None) -> CatalogModel:
         """A model by name or path, with its fingerprint. Raises EngineError when it is unknown or cannot be used."""
-        model = self.catalog.find(name)
+        model = self.find(name)
         if model.problem:
             raise EngineError(f"{model.name} cannot be used: {model.problem}")
+        if model.engine == "endpoint":
+            return model
         tell = None if progress is None else (lambda done, total: progress(model.name, done, total))
         return msgspec.structs.replace(model, fingerprint=self.catalog.fingerprint(model, tell))
 
@@ -163,7 +175,11 @@ class Workbench:
     def open_engine(self, name: str, options: LoadOptions | None = None, progress: Progress | None = None) -> Engine:
         """Load a model into a child process. Raises EngineError, EngineDied."""
         from engines.process import open_engine
+        from workbench import endpoints
 
+        address = endpoints.address_of(name, self.settings)
+        if address is not None:
+            return endpoints.connect(name, address, self.settings, live=True, log=_log)
         model = self.usable(name, progress)
         placed = self.placed(model, options or self.options(model.name))
         return open_engine(model.path, placed, name=model.name, fingerprint=model.fingerprint, log=_log)
@@ -199,13 +215,24 @@ class Workbench:
     def open_planned(self, model: PlannedModel) -> Engine:
         """Load a model of a plan, which must still be what the plan says: found at its path, or by its fingerprint."""
         from engines.process import open_engine
+        from workbench import endpoints
 
         path = self.resolve(model)
+        address = endpoints.address_of(path, self.settings)
+        if address is not None:
+            return endpoints.connect(model.name, address, self.settings, log=_log)
         placed = self.placed(self.catalog.find(path), model.options)
         return open_engine(path, placed, name=model.name, fingerprint=model.fingerprint, log=_log)
 
     def resolve(self, model: PlannedModel) -> str:
-        """Where the weights of a planned model lie now. Raises EngineError when they are nowhere, or have changed."""
+        """Where the weights of a planned model lie now, or the addresses of its servers: those of the settings, where
+        they name it (whether they still say the same of it shows when it is opened). Raises EngineError when the
+        weights are nowhere, or have changed."""
+        from workbench import endpoints
+
+        address = endpoints.planned(model.name, model.path, self.settings)
+        if address is not None:
+            return address.text
         catalog = self.catalog
         if Path(model.path).exists():
             there = catalog.find(model.path)
@@ -263,6 +290,7 @@ class Workbench:
         """A runner for one audit on this machine."""
         from importlib import metadata
 
+        from engines.endpoint.address import is_address
         from engines.hardware import machine
         from workbench.audits.runner import Runner
         from workbench.audits.scheduler import device_of
@@ -274,7 +302,9 @@ class Workbench:
             self.open_planned,
             listeners,
             self.scheduler,
-            device=lambda model: device_of("gguf", model.path, model.options.gpu_layers, gpu),
+            device=lambda model: device_of(
+                "endpoint" if is_address(model.path) else "gguf", model.path, model.options.gpu_layers, gpu
+            ),
             machine=msgspec.to_builtins(facts),
             libraries={name: metadata.version(name) for name in ("culture-workbench", "llama-cpp-python", "numpy")},
         )

@@ -36,6 +36,20 @@ class Loading(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Whether Python code that comes with the model may run."""
 
 
+class EndpointSetting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model on one or several servers, under a name of one's own. Never the key itself: only where it is."""
+
+    urls: tuple[str, ...]
+    model: str = ""
+    """Its name on the servers; "": their only one."""
+    key_env: str = ""
+    """The environment variable that holds the key."""
+    key_keyring: str = ""
+    """The entry of the system keyring that holds it (of the service `culture-workbench`)."""
+    concurrency: int = 4
+    """Questions at a time for each server."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings with their defaults."""
 
@@ -59,6 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """No animations."""
     keys: dict[str, str] = {}
     """Other keys for commands, by the command's id."""
+    endpoints: dict[str, EndpointSetting] = {}
+    """Models on servers, by name."""
 
 
 _DEVICE = re.compile(r"(auto|cpu|mps|spread|cuda(:\d{1,2})?)?")
@@ -98,6 +114,8 @@ def explain(path: Path | None = None, environment: Mapping[str, str] | None = No
         wrong = loading_problem(loading)
         if wrong:
             raise SettingsError(f"{origin['loading']}: loading.{name}: {wrong}")
+    for name, endpoint in settings.endpoints.items():
+        _check_endpoint(name, endpoint, origin["endpoints"])
     return settings, origin
 
 
@@ -109,6 +127,26 @@ def loading_problem(loading: Loading) -> str:
     if not _DEVICE.fullmatch(loading.device):
         return f"device = {loading.device!r} is none: choose auto, cpu, cuda, cuda:1, mps or spread"
     return ""
+
+
+def _check_endpoint(name: str, endpoint: EndpointSetting, origin: str) -> None:
+    from engines.base import EngineError
+    from engines.endpoint.address import make_address
+
+    where = f"{origin}: endpoints.{name}"
+    if not name.strip() or name != name.strip() or "://" in name:
+        raise SettingsError(f"{origin}: {name!r} is no name for an endpoint")
+    if not 1 <= endpoint.concurrency <= 256:
+        raise SettingsError(f"{where}: concurrency = {endpoint.concurrency} is out of range: choose 1 to 256")
+    if endpoint.key_env and endpoint.key_keyring:
+        raise SettingsError(f"{where}: give key_env or key_keyring, not both")
+    if endpoint.key_env and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", endpoint.key_env):
+        # Not repeated: somebody may have written the key itself there.
+        raise SettingsError(f"{where}: key_env is no name of an environment variable: never write a key there")
+    try:
+        make_address(endpoint.urls, endpoint.model)
+    except EngineError as error:
+        raise SettingsError(f"{where}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:

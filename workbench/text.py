@@ -72,3 +72,10 @@ def parameters(count: int) -> str:
     if not count:
         return ""
     return f"{count / 1e9:.1f} B" if count >= 1e9 else f"{count / 1e6:.0f} M"
+
+
+def identity(fingerprint: str) -> str:
+    """A fingerprint with what it is of: weights, or only what a server says of itself."""
+    if fingerprint.startswith("endpoint:"):
+        return f"{fingerprint} (of what the server says of the model, not of its weights)"
+    return f"SHA-256 {fingerprint}" if fingerprint else ""

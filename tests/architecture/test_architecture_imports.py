@@ -7,7 +7,18 @@ import sys
 
 import pytest
 
-HEAVY = ("textual", "torch", "transformers", "llama_cpp", "numpy", "scipy", "statsmodels", "sqlite_utils", "plotext")
+HEAVY = (
+    "textual",
+    "torch",
+    "transformers",
+    "llama_cpp",
+    "numpy",
+    "scipy",
+    "statsmodels",
+    "sqlite_utils",
+    "plotext",
+    "httpx2",
+)
 
 
 def loaded_after(code: str) -> set[str]:
@@ -27,7 +38,15 @@ def test_help_loads_none_of_the_heavy_libraries() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["workbench.settings", "workbench.paths", "engines.base", "engines.process", "engines.catalog", "suites.base"],
+    [
+        "workbench.settings",
+        "workbench.paths",
+        "engines.base",
+        "engines.process",
+        "engines.catalog",
+        "suites.base",
+        "workbench.endpoints",
+    ],
 )
 def test_light_modules_stay_light(module: str) -> None:
     assert loaded_after(f"import {module}") == set()

@@ -286,6 +286,18 @@ async def test_the_card_follows_the_line() -> None:
         await view.until(lambda: "cannot be used: is cut off at 10 %: copy it again" in view.card)
 
 
+async def test_a_server_of_the_settings_stands_in_the_list_and_is_not_removed_there() -> None:
+    served = CatalogModel(
+        name="cluster", path="http://127.0.0.1:8000/v1", engine="endpoint", format="server", origin="settings"
+    )
+    async with opened(Core(served)) as view:
+        assert "on a server" in view.lines()[0]
+        assert "asked when it is used" in view.card
+        assert "free" not in view.card
+        await view.press("delete")
+        assert view.toasts() == ["cluster stands in settings.toml, under [endpoints]: take it out there"]
+
+
 async def test_names_from_files_are_never_markup() -> None:
     name = "[red]nasty[/]\x1b[31m\u202e模型"
     broken = catalogued("b", problem="[bold]no[/bold]")

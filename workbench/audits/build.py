@@ -90,6 +90,7 @@ def _models(models: Sequence[CatalogModel], options: Mapping[str, LoadOptions]) 
                 path=model.path,
                 fingerprint=model.fingerprint,
                 template=model.template,
+                scores_chats=model.engine != "endpoint",
                 options=options.get(model.name, LoadOptions()),
             )
         )
@@ -111,6 +112,7 @@ def _tasks(
                     form=spec.form,
                     conditions=conditions,
                     items=tuple(item.hash for item in items),
+                    scored=spec.kind == "choice",
                 )
             )
     return planned

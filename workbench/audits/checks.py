@@ -39,6 +39,13 @@ def tolerance(card: ModelCard) -> tuple[float, float]:
     return 0.05, 0.5
 
 
+def no_noise_floor(card: ModelCard) -> str:
+    """Why the noise floor of a model cannot be measured; "" when it can."""
+    if card.engine == "endpoint":
+        return "not applicable: a server lays its batches out as it likes, so there is no noise floor of its own"
+    return ""
+
+
 def canary_verdict(card: ModelCard, fast: Sequence[ChoiceScores], plain: Sequence[ChoiceScores]) -> tuple[bool, str]:
     """Whether the scores of the two paths agree and differ from item to item; and a line that says so."""
     failed = next((one.error for one in (*fast, *plain) if one.error), "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from engines.base import of_weights
 from suites.base import Metric, Suite
 from suites.tasks import task_for
 from workbench.audits.contrasts import adjust, compare_values
@@ -309,9 +310,13 @@ def _summary(
     for model in a.plan.models:
         other = dict(models).get(model.key)
         if other is not None and prints[other] != model.fingerprint:
-            lines.append(f"{model.key}: same name, other weights")
+            what = (
+                "weights" if of_weights(model.fingerprint) and of_weights(prints[other]) else "model or another server"
+            )
+            lines.append(f"{model.key}: same name, other {what}")
         elif other is not None and other != model.key:
-            lines.append(f"{model.key} is called {other} in the second audit: the same weights")
+            same = "the same weights" if of_weights(model.fingerprint) else "its server says the same of it"
+            lines.append(f"{model.key} is called {other} in the second audit: {same}")
     for overlap in overlaps:
         lines.append(_overlap_line(overlap))
     for what, said in (("quick", "only one of the audits was quick"), ("seed", "the audits had different seeds")):

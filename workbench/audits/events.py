@@ -31,6 +31,13 @@ class ModelStage(Event, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class ModelNotice(Event, frozen=True, kw_only=True):
+    """Something that happened to a model and did not stop it: one of its servers was put aside."""
+
+    model: str
+    text: str
+
+
 class TrialAnswered(Event, frozen=True, kw_only=True):
     """One more trial is on its way to the disk. `done` counts this model's."""
 

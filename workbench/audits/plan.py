@@ -20,6 +20,9 @@ class PlannedModel(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     template: bool
     """Whether it has a chat template: decides the prompt form of tasks that prefer chat."""
+    scores_chats: bool = True
+    """Whether options can be scored after a chat. Not where the template stays on a server: it writes chats, and its
+    likelihoods are asked in plain form."""
     options: LoadOptions = LoadOptions()
 
 
@@ -32,6 +35,8 @@ class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
     conditions: tuple[Condition, ...]
     items: tuple[str, ...]
     """Hashes of the items, in the order in which they are asked."""
+    scored: bool = False
+    """Whether it asks for likelihoods."""
 
 
 class PlannedSuite(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +92,8 @@ def trials(plan: Plan) -> Iterator[Trial]:
     the prompt that items share stays the same from one trial to the next."""
     for model in plan.models:
         for task in plan.tasks:
-            form: Form = "chat" if task.form == "chat" and model.template else "plain"
+            chats = model.template and (model.scores_chats or not task.scored)
+            form: Form = "chat" if task.form == "chat" and chats else "plain"
             for condition in task.conditions:
                 asked = msgspec.structs.replace(condition, form=form)
                 for item in task.items:

@@ -6,7 +6,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +21,7 @@ from engines.base import (
     ModelCard,
     Token,
     canonical_text,
+    of_weights,
 )
 from suites.base import Answer, Suite
 from workbench.audits import checks, events
@@ -209,6 +211,10 @@ class Runner:
                 self._engines[model.key] = engine
             try:
                 _must_be(model, engine.card)
+                if any(map(work.scored, left)):
+                    _must_score(engine.card)
+                if hasattr(engine, "listen"):
+                    engine.listen(partial(self._notice, model))
                 history.add_card(self.audit, model.key, engine.card)
                 self._check(history, work, model, engine, lease)
                 self._stage(model, "asking")
@@ -234,6 +240,10 @@ class Runner:
         seen = checks.canary(engine, work.choice_requests(probes[: checks.TRIES]), between)
         history.set_canary(self.audit, model.key, seen)
         if model.key in history.noise(self.audit):
+            return
+        unmeasured = checks.no_noise_floor(engine.card)
+        if unmeasured:
+            self._stage(model, "noise", unmeasured)
             return
         chosen = probes[: work.plan.noise_items]
         self._stage(model, "noise", f"{len(chosen)} items")
@@ -267,12 +277,19 @@ class Runner:
     def _answers(self, work: Work, engine: Engine, lease: Lease, left: Sequence[Trial]) -> Iterator[_Answered]:
         """The answers in the order of the trials; between two of them the device is given to whoever waits for it."""
         position = 0
+        several = getattr(engine, "parallel", 1) > 1
         while position < len(left):
             lease.step_aside(self._stop.is_set)
             self._check_stop()
             if not work.scored(left[position]):
-                yield self._written(work, engine, left[position])
-                position += 1
+                run = [left[position]]
+                if several:
+                    run = list(takewhile(lambda trial: not work.scored(trial), left[position : position + CHUNK]))
+                for answered in self._written(work, engine, run):
+                    position += 1
+                    yield answered
+                    if lease.wanted:
+                        break
                 continue
             run = list(takewhile(work.scored, left[position : position + CHUNK]))
             requests = list(work.choice_requests(run))
@@ -286,27 +303,29 @@ class Runner:
                         break
                     started = time.perf_counter()
 
-    def _written(self, work: Work, engine: Engine, trial: Trial) -> _Answered:
-        request = work.request(trial)
-        assert isinstance(request, GenerateRequest)
+    def _written(self, work: Work, engine: Engine, run: Sequence[Trial]) -> Iterator[_Answered]:
+        requests = [request for request in map(work.request, run) if isinstance(request, GenerateRequest)]
         started = time.perf_counter()
-        with _closing(engine.generate([request])) as tokens:
-            answer = collect(self._until_stopped(token for _, token in tokens))
-        return trial, request, answer, time.perf_counter() - started
-
-    def _until_stopped(self, tokens: Iterable[Token]) -> Iterator[Token]:
-        for token in tokens:
-            if token.finish == "cancelled":
-                raise _Stopped  # a half answer is none: it is asked again on a resume
-            yield token
-            if not token.finish:
-                self._check_stop()
+        tokens: list[Token] = []
+        with _closing(engine.generate(requests)) as written:
+            for index, token in written:
+                if token.finish == "cancelled":
+                    raise _Stopped  # a half answer is none: it is asked again on a resume
+                tokens.append(token)
+                if not token.finish:
+                    self._check_stop()
+                    continue
+                yield run[index], requests[index], collect(tokens), time.perf_counter() - started
+                tokens, started = [], time.perf_counter()
 
     # -- small things -------------------------------------------------------------------------------------------
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
             raise _Stopped
+
+    def _notice(self, model: PlannedModel, text: str) -> None:
+        self._tell(events.ModelNotice(audit=self.audit, model=model.key, text=text))
 
     def _stage(self, model: PlannedModel, stage: str, detail: str = "") -> None:
         _log.info("audit %s, %s: %s %s", self.audit, model.key, stage, detail)
@@ -317,9 +336,23 @@ class Runner:
             listener(event)
 
 
+def _must_score(card: ModelCard) -> None:
+    """Raises AuditError for an engine that is known not to give likelihoods, with the reason."""
+    if "score" not in card.can and "score" in card.cannot:
+        raise AuditError(
+            f"{card.name} gives no likelihoods, and this audit asks for them: {card.cannot['score']}. "
+            "Use a server that does (vLLM), the weights themselves, or suites that only let it write"
+        )
+
+
 def _must_be(model: PlannedModel, card: ModelCard) -> None:
     """The engine that was opened must hold the weights of the plan. Raises EngineError."""
     if card.fingerprint and card.fingerprint != model.fingerprint:
+        if not of_weights(model.fingerprint):
+            raise EngineError(
+                f"{model.name}: the server says something else of this model than when the plan was made: "
+                "start a new audit"
+            )
         raise EngineError(
             f"{model.name}: these are other weights than the plan's (SHA-256 {card.fingerprint[:12]}… instead of "
             f"{model.fingerprint[:12]}…): put the file of the plan back, or start a new audit"

@@ -65,7 +65,8 @@ def command(
 ) -> None:
     """Ask MODELS the questions of some suites and say what was found.
 
-    MODEL is a name from `models list` or the path of a .gguf file. Ctrl+C stops after the current question; what was
+    MODEL is a name from `models list`, the path of a .gguf file, or the address of a server,
+    http://host:port/v1#name (several with commas between). Ctrl+C stops after the current question; what was
     answered stays, and --resume goes on.
     """
     from workbench import logs
@@ -198,6 +199,9 @@ class Narrator:
                 self._line.clear()
                 if event.stage not in {"waiting", "done"}:
                     say(f"{event.model}: {_STAGES.get(event.stage, event.stage)}{_detail(event.detail)}")
+            elif isinstance(event, events.ModelNotice):
+                self._line.clear()
+                say(f"{event.model}: {event.text}")
             elif isinstance(event, events.TrialAnswered):
                 began, first = self._started.setdefault(event.model, (time.monotonic(), event.done - 1))
                 rate = (time.monotonic() - began) / max(1, event.done - first)

@@ -19,7 +19,7 @@ from workbench.commands.output import (
     show_json,
     show_table,
 )
-from workbench.text import parameters, size
+from workbench.text import identity, parameters, size
 
 
 @click.group("models")
@@ -58,7 +58,7 @@ def list_models(available: bool, as_json: bool) -> None:
     for text in told:
         say(text)
     catalog = core.catalog
-    models = catalog.list()
+    models = core.models()
     for text in catalog.notices:
         say(text)
     if as_json:
@@ -110,8 +110,8 @@ def _table(models: Any) -> None:
         (
             model.name,
             model.format,
-            parameters(model.parameters),
-            size(model.size),
+            parameters(model.parameters) if model.parameters or model.engine != "endpoint" else "",
+            size(model.size) if model.size or model.engine != "endpoint" else "",
             " ".join(model.languages[:4]),
             model.licence,
             f"cannot be used: {model.problem}" if model.problem else model.path,
@@ -186,10 +186,15 @@ def get(model: str, file: str, revision: str, yes: bool, as_json: bool) -> None:
 @json_option
 @errors_in_one_line
 def show_model(model: str, as_json: bool) -> None:
-    """A MODEL's card: what its file says, its fingerprint, and whether it fits."""
+    """A MODEL's card: what its file says, its fingerprint, and whether it fits; of a server, what it can do."""
     from engines.hardware import machine
+    from workbench import endpoints
 
     core = _core()
+    address = endpoints.address_of(model, core.settings)
+    if address is not None:
+        _show_endpoint(core, model, as_json)
+        return
     line = ProgressLine()
     with reading(line) as progress:
         core.prepare_starters(progress)
@@ -211,7 +216,7 @@ def show_model(model: str, as_json: bool) -> None:
         ("format", found.format),
         ("parameters", parameters(found.parameters)),
         ("size", size(found.size)),
-        ("fingerprint", f"SHA-256 {fingerprint}" if fingerprint else ""),
+        ("fingerprint", identity(fingerprint)),
         ("architecture", found.architecture),
         ("context", f"trained for {context} tokens, loaded with {found.window(options.context):,}"),
         ("vocabulary", f"{found.vocabulary:,}"),
@@ -230,6 +235,36 @@ def show_model(model: str, as_json: bool) -> None:
     ):
         if value:
             show(f"{label:<14} {value}")
+
+
+def _place(card: Any) -> str:
+    """Where a loaded model computes."""
+    if card.engine == "endpoint":
+        return f"{card.path}"
+    return f"{card.device}, offload {card.offload}, {card.threads} thread(s)"
+
+
+def _show_endpoint(core: Any, name: str, as_json: bool) -> None:
+    """What a server says of a model, and what it was found to do."""
+    engine = core.open_engine(name)
+    try:
+        card = engine.card
+    finally:
+        engine.close()
+    if as_json:
+        show_json(_object(card))
+        return
+    for label, value in (
+        ("name", card.name),
+        ("servers", card.path),
+        ("engine", card.engine),
+        ("identity", identity(card.fingerprint)),
+        ("parameters", parameters(card.parameters) if card.parameters else "the server does not say"),
+        ("context", f"{card.context:,}" if card.context else "the server does not say"),
+        ("can", ", ".join(card.can)),
+        *((f"no {what}", why) for what, why in card.cannot.items()),
+    ):
+        show(f"{label:<14} {value}")
 
 
 @command.command("check")
@@ -280,8 +315,8 @@ def check(model: str, as_json: bool) -> None:
         libraries = f", {size(taken.libraries)} of it libraries" if taken.libraries else ""
         estimated = f"; {size(fit.total)} were estimated" if fit is not None else ""
         for label, value in (
-            ("fingerprint", card.fingerprint),
-            ("runs on", f"{card.device}, offload {card.offload}, {card.threads} thread(s)"),
+            ("fingerprint", identity(card.fingerprint)),
+            ("runs on", _place(card)),
             ("context", f"{card.context:,}{trained} tokens, vocabulary {card.vocabulary:,}"),
             ("chat template", template),
             ("can", " · ".join(card.can)),

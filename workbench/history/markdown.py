@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from engines.base import of_weights
 from workbench.audits.findings import Comparison, Finding, Findings
 from workbench.audits.plan import Plan
 from workbench.history.reading import Reader
@@ -116,7 +117,11 @@ def _models(history: Reader, audit: str, plan: Plan) -> Iterator[str]:
             )
         )
     yield from ("## Models", "")
-    head = ("model", "fingerprint (SHA-256 of the weights)", "kind", "parameters", "ran on", "noise floor (nats)")
+    if all(of_weights(model.fingerprint) for model in plan.models):
+        identity = "fingerprint (SHA-256 of the weights)"
+    else:
+        identity = "fingerprint (SHA-256 of the weights; endpoint: of what a server says of itself, not of its weights)"
+    head = ("model", identity, "kind", "parameters", "ran on", "noise floor (nats)")
     yield from table(head, rows, (3, 5))
 
 
@@ -214,7 +219,9 @@ def _warnings(plan: Plan, found: Findings) -> Iterator[str]:
 def _repeat(history: Reader, audit: str, plan: Plan) -> Iterator[str]:
     details = history.details(audit)
     yield from ("## How to repeat", "")
-    yield "With this history, the same questions to the same weights, as a new audit:"
+    served = not all(of_weights(model.fingerprint) for model in plan.models)
+    weights = "weights (and to servers, whose weights nobody can check)" if served else "weights"
+    yield f"With this history, the same questions to the same {weights}, as a new audit:"
     yield from ("", "```", f"culture-workbench history rerun {audit}", "```", "")
     yield "Elsewhere, with models of these fingerprints and suites of these content hashes:"
     yield from ("", "```", _command(plan), "```", "")
