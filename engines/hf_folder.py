@@ -114,7 +114,7 @@ def _refuse_remote_code(path: Path) -> None:
             raise file_error(
                 file,
                 f"asks to run code that lies beside the weights ({printable(str(what), 80)}), which is off; if you "
-                "trust who made it, add the model's name to remote_code in the settings file",
+                "trust who made it, say remote_code = true under [loading.NAME] in the settings file",
             )
 
 

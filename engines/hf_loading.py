@@ -8,6 +8,7 @@ import msgspec
 import torch
 
 from engines.base import EngineError, LoadOptions
+from engines.files import printable
 from engines.hf_folder import Folder
 
 _LOAD = (
@@ -49,11 +50,17 @@ def load_folder(folder: Folder, options: LoadOptions, name: str) -> Loaded:
         placed["device_map"] = {"": str(device)}
     try:
         tokenizer = _tokenizer(folder, options)
-        model = _model(folder, {**asked, **placed})
+        model, found = _model(folder, {**asked, **placed, "output_loading_info": True})
     except (*_LOAD, SafetensorError) as error:
         raise EngineError(f"{name}: transformers does not load it: {_line(error)}") from error
     except MemoryError as error:
         raise EngineError(f"{name}: not enough memory to load it as {_short(dtype)}: choose another dtype") from error
+    if absent := sorted(map(str, (*found["missing_keys"], *found["mismatched_keys"]))):
+        # transformers fills them with random numbers, and those would then be audited.
+        raise EngineError(
+            f"{name}: {len(absent):,} of its weights are missing or of another shape than its config says (the first: "
+            f"{printable(absent[0], 80)}): download the model again"
+        )
     model.eval()
     model.requires_grad_(False)
     return Loaded(
