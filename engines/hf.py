@@ -190,6 +190,10 @@ class HfEngine:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
+    def share_cores(self, threads: int) -> None:
+        """See `Engine.share_cores`."""
+        self._threads.share(threads)
+
     def watch_speed(self, tokens: int, seconds: float) -> None:
         """Tell how long some work took, so that a collapse of speed leads to a new calibration of the threads."""
         if self._threads.collapsed(tokens, seconds):
