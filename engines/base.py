@@ -129,6 +129,35 @@ class Token(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+class LayerRequest(msgspec.Struct, frozen=True):
+    """What each layer of the model would say next: see `LayerReadout`. `prefix` is the beginning of the answer."""
+
+    prompt: Prompt
+    prefix: str = ""
+    tokens: tuple[int, ...] = ()
+    """The tokens whose log-probabilities are asked for."""
+    top: int = 0
+    """How many of each layer's most likely tokens to report."""
+
+
+class LayerRow(msgspec.Struct, frozen=True):
+    """One layer's distribution over the vocabulary, after the last token of the prompt."""
+
+    logprobs: tuple[float, ...]
+    """Of the tokens that were asked for, in nats."""
+    top: tuple[Alternative, ...] = ()
+
+
+class LayerReadout(msgspec.Struct, frozen=True):
+    """The state after each layer, put through the model's final norm and unembedding.
+
+    The first row is that of the embeddings, before any layer; the last one is the model's own output distribution.
+    """
+
+    layers: tuple[LayerRow, ...]
+    prompt_tokens: int = 0
+
+
 class TokenPiece(msgspec.Struct, frozen=True):
     """One token of a text as the model reads it; `text` may hold U+FFFD where a token is a part of a character."""
 
@@ -174,12 +203,25 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to load a model. `gpu_layers`: -1 is automatic (all that fit), 0 none, else that many."""
+    """How to load a model. `gpu_layers`: -1 is automatic (all that fit), 0 none, else that many.
+
+    What follows `threads` is for Hugging Face models only.
+    """
 
     context: int = 4096
     gpu_layers: int = -1
     threads: int = 0
     """0: calibrated at load, never more than the physical cores that are free."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto`: float32 on a CPU, where only that is both fast and exact; elsewhere what the weights are stored in."""
+    device: str = "auto"
+    """`auto` (CUDA, else Metal, else CPU), `cpu`, `mps`, `cuda` or `cuda:N`."""
+    device_map: Literal["", "auto"] = ""
+    """`auto`: accelerate spreads the layers over the GPUs, and what does not fit over the CPU's memory."""
+    quantise: Literal["", "8bit", "4bit"] = ""
+    """Quantise while loading (needs bitsandbytes)."""
+    remote_code: bool = False
+    """Let the model run Python code that lies beside its weights. Only for models whose makers are trusted."""
 
 
 class Engine(Protocol):
@@ -199,6 +241,9 @@ class Engine(Protocol):
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[tuple[int, Token]]:
         """Write the answers; yields (index of the request, token). Raises `EngineDied`, `Cancelled`."""
+
+    def layers(self, request: LayerRequest) -> LayerReadout:
+        """What each layer would say next. Raises EngineError where `layers` is not in the card's `can`."""
 
     def tokenize(self, text: str) -> list[TokenPiece]:
         """The tokens of a text, special tokens off and nothing added."""

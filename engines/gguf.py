@@ -3,7 +3,7 @@
 Runs in a child process (`engines.host`); nothing else imports it. Rules that the code below keeps:
 
 - an item's prompt and the tree of its options are decoded in one batch, the part of the prompt that all items of a task
-  share once, in a batch of its own (`_share`), whose cells the options then refer to;
+  share once, in a batch of its own (`share`), whose cells the options then refer to;
 - logits exist only at the positions that are needed;
 - a score depends on shared prefix and item alone: before an item, the cache holds the shared prefix and nothing else,
   in the same cells.
@@ -11,37 +11,39 @@ Runs in a child process (`engines.host`); nothing else imports it. Rules that th
 
 from __future__ import annotations
 
-import codecs
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.answers import most_likely
 from engines.base import (
-    Alternative,
     Cancelled,
     ChoiceRequest,
     ChoiceScores,
     EngineError,
     GenerateRequest,
+    LayerReadout,
+    LayerRequest,
     LoadOptions,
     ModelCard,
-    OptionScore,
-    Prompt,
     Shape,
     Token,
     TokenPiece,
 )
-from engines.chat import TemplateError, render
+from engines.chat import TemplateError
+from engines.choices import OptionResult, Row, TooLong, score_request, wanted_tokens
+from engines.encoding import Encoder
+from engines.gguf_grammar import LlamaGrammar
 from engines.header import GgufHeader, read_header
 from engines.sampling import Sampler, log_softmax
 from engines.threads import Calibration
-from engines.trie import Node, boundary, branch, common_length
+from engines.trie import Node
+from engines.writer import Writer
 
 SEQUENCES = 64
 """Sequences in the cache: 0 holds the shared prefix, the last one what fills a batch up, the others an option each."""
@@ -58,10 +60,6 @@ the callback's cost would show."""
 
 
 _NO_CALLBACK = llama_cpp.ggml_abort_callback(0)
-
-
-class _TooLong(Exception):
-    """The tokens of one request do not fit into the context."""
 
 
 class GgufEngine:
@@ -83,18 +81,27 @@ class GgufEngine:
         self._vocabulary = llama_cpp.llama_vocab_n_tokens(self._vocab)
         if not llama_cpp.llama_model_has_decoder(self._model) or llama_cpp.llama_model_has_encoder(self._model):
             raise EngineError(f"{path.name}: not a causal language model (its architecture has an encoder)")
-        self._branching = not (
+        self.branching = not (
             llama_cpp.llama_model_is_recurrent(self._model) or llama_cpp.llama_model_is_hybrid(self._model)
         )
         trained = llama_cpp.llama_model_n_ctx_train(self._model)
-        self._context_length = min(options.context, trained) if trained > 0 else options.context
+        self.context_length = min(options.context, trained) if trained > 0 else options.context
         self._context = self._open_context(header.quantisation == "F32", path)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._abort = llama_cpp.ggml_abort_callback(lambda _: self._cancel.is_set())
-        self._batch = _Batch(self._context_length + 2 * TILE, SEQUENCES)
+        self._batch = _Batch(self.context_length + 2 * TILE, SEQUENCES)
         self._shared: tuple[int, ...] = ()
         self._threads = Calibration(self._set_threads, self._probe, fixed=options.threads)
         self._template = self._read_template()
+        self.encoder = Encoder(
+            self._tokenize,
+            name=name or path.stem,
+            template=self._template,
+            start=self._start,
+            adds_start=bool(llama_cpp.llama_vocab_get_add_bos(self._vocab)),
+            start_text=self._text_of(self._start),
+            end_text=self._text_of(self._end),
+        )
         self.card = self._describe(path, header, options, name or path.stem, fingerprint)
 
     # -- loading ------------------------------------------------------------------------------------------------
@@ -121,9 +128,9 @@ class GgufEngine:
 
     def _open_context(self, full_precision: bool, path: Path) -> llama_cpp.llama_context_p:
         parameters = llama_cpp.llama_context_default_params()
-        parameters.n_ctx = parameters.n_batch = self._context_length + 2 * TILE
+        parameters.n_ctx = parameters.n_batch = self.context_length + 2 * TILE
         parameters.n_ubatch = UBATCH
-        parameters.n_seq_max = SEQUENCES if self._branching else 1
+        parameters.n_seq_max = SEQUENCES if self.branching else 1
         # One cache for all sequences, so that options can refer to the cells of their common prompt.
         parameters.kv_unified = True
         # A sliding-window cache that forgets would make a branch depend on what was decoded before it.
@@ -135,7 +142,7 @@ class GgufEngine:
         context = llama_cpp.llama_init_from_model(self._model, parameters)
         if not context:
             raise EngineError(
-                f"{path.name}: no memory for a context of {self._context_length:,} tokens: {self._last_error()}; "
+                f"{path.name}: no memory for a context of {self.context_length:,} tokens: {self._last_error()}; "
                 "choose a smaller context"
             )
         return context
@@ -160,13 +167,13 @@ class GgufEngine:
             parameters=int(llama_cpp.llama_model_n_params(self._model)),
             quantisation=header.quantisation,
             size=path.stat().st_size,
-            context=self._context_length,
+            context=self.context_length,
             trained_context=int(llama_cpp.llama_model_n_ctx_train(self._model)),
             vocabulary=self._vocabulary,
             template=self._template,
             template_hash=hashlib.sha256(self._template.encode()).hexdigest() if self._template else "",
             can=can,
-            branching=self._branching,
+            branching=self.branching,
             device=_gpu_name() if on_gpu else "CPU",
             offload=offload if on_gpu else "none",
             threads=self._threads.count,
@@ -208,35 +215,8 @@ class GgufEngine:
                 return buffer.raw[:count]
             size = -count
 
-    def _encode(self, prompt: Prompt, suffix: str = "") -> list[int]:
-        """The tokens of a prompt with `suffix` (an option, the beginning of an answer) after it.
-
-        Text from users and suites never becomes a control token. It is tokenised in one piece with the template's text
-        where it holds no control token's spelling, as the model was trained; else piece by piece.
-        """
-        if isinstance(prompt, str):
-            return self._with_start(self._tokenize(prompt + suffix, special=False))
-        texts = [message.content for message in prompt]
-        if all(self._tokenize(text, special=True) == self._tokenize(text, special=False) for text in (*texts, suffix)):
-            return self._with_start(self._tokenize(self._render(prompt) + suffix, special=True))
-        marks = [f"\ue000{index}\ue001" for index in range(len(prompt))]
-        marked = tuple(type(message)(message.role, mark) for message, mark in zip(prompt, marks, strict=True))
-        tokens: list[int] = []
-        rest = self._render(marked)
-        for mark, text in zip(marks, texts, strict=True):
-            before, found, rest = rest.partition(mark)
-            tokens += self._tokenize(before, special=True)
-            if found:
-                tokens += self._tokenize(text, special=False)
-            else:
-                rest = before
-        tokens += self._tokenize(rest, special=True) + self._tokenize(suffix, special=False)
-        return self._with_start(tokens)
-
-    def _render(self, messages: Sequence[Any]) -> str:
-        if not self._template:
-            raise EngineError(f"{self.card.name} has no chat template: ask it in plain form")
-        return render(self._template, messages, bos=self._text_of(self._start), eos=self._text_of(self._end))
+    def _shown(self, token: int) -> bytes:
+        return self._piece(token, special=True)
 
     def _text_of(self, token: int) -> str:
         return self._piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
@@ -249,25 +229,8 @@ class GgufEngine:
     def _end(self) -> int:
         return int(llama_cpp.llama_vocab_eos(self._vocab))
 
-    def _with_start(self, tokens: list[int]) -> list[int]:
-        """Put the start token before the prompt where the model wants one and the template did not write it; and
-        where there would be nothing to condition on at all."""
-        start = self._start
-        wanted = llama_cpp.llama_vocab_get_add_bos(self._vocab)
-        if start >= 0 and wanted and (not tokens or tokens[0] != start):
-            return [start, *tokens]
-        return tokens
-
-    def _shared_tokens(self, prompt: Prompt, shared: str) -> list[int]:
-        """The tokens of the part of a prompt that all items of the task have in common."""
-        if not shared:
-            return []
-        if isinstance(prompt, str):
-            return self._with_start(self._tokenize(shared, special=False))
-        mark = "\ue000"
-        last = prompt[-1]
-        rendered = self._render((*prompt[:-1], type(last)(last.role, shared + mark)))
-        return self._with_start(self._tokenize(rendered.partition(mark)[0], special=True))
+    def layers(self, request: LayerRequest) -> LayerReadout:
+        raise EngineError("llama.cpp does not give the states of a model's layers: load it as a Hugging Face model")
 
     def tokenize(self, text: str) -> list[TokenPiece]:
         return [
@@ -292,7 +255,7 @@ class GgufEngine:
 
     def _decode_tiled(self) -> None:
         """Decode the batch, filled up so that its tokens, and those whose logits are wanted, make whole tiles."""
-        if not self._branching:
+        if not self.branching:
             self._decode()
             return
         outputs = -self._batch.outputs % TILE
@@ -320,7 +283,7 @@ class GgufEngine:
             raise Cancelled("cancelled")
         self._forget()
         if status == 1:
-            raise _TooLong
+            raise TooLong
         raise EngineError(f"llama.cpp could not decode (status {status}): {self._last_error()}")
 
     def _logits(self, index: int) -> NDArray[np.float32]:
@@ -329,8 +292,12 @@ class GgufEngine:
             raise EngineError(f"llama.cpp gave no logits for position {index}")
         return np.ctypeslib.as_array(pointer, shape=(self._vocabulary,))
 
-    def _share(self, tokens: list[int]) -> None:
-        """Leave exactly these tokens in the cache, as sequence 0, decoded in a batch of their own."""
+    def share(self, shared: Sequence[int], reused: int) -> None:
+        """Leave exactly these tokens in the cache, as sequence 0, decoded in a batch of their own.
+
+        No more than the item goes on from: a cell between prefix and item would shift the lanes of its attention.
+        """
+        tokens = shared[:reused]
         if tuple(tokens) == self._shared and tokens:
             return
         self._forget()
@@ -347,82 +314,9 @@ class GgufEngine:
     def score(self, requests: Sequence[ChoiceRequest], shape: Shape = "branched") -> Iterator[ChoiceScores]:
         self._cancel.clear()
         for request in requests:
-            yield self._score(request, shape)
+            yield score_request(self.encoder, self, request, shape)
 
-    def _score(self, request: ChoiceRequest, shape: Shape) -> ChoiceScores:
-        try:
-            prompt = self._encode(request.prompt)
-            joined = [self._encode(request.prompt, option) for option in request.continuations]
-            shared = self._shared_tokens(request.prompt, request.shared)
-            if not prompt and self._start >= 0:
-                prompt, joined = [self._start], [[self._start, *tokens] for tokens in joined]
-            scores, reused = self._score_tokens(prompt, joined, shared, shape)
-            unconditional: list[float | None] = [None] * len(joined)
-            if request.unconditional:
-                unconditional = list(self._unconditional(request.continuations, shape))
-        except _TooLong:
-            longest = max(map(len, joined), default=len(prompt))
-            return ChoiceScores(
-                error=f"prompt and options need {longest:,} tokens or more together, the context in force has "
-                f"{self._context_length:,}: load the model with a larger context"
-            )
-        except (ValueError, TemplateError) as error:
-            return ChoiceScores(error=str(error))
-        options = tuple(
-            OptionScore(
-                logprob=logprob,
-                tokens=tokens,
-                characters=len(text),
-                bytes=len(text.encode("utf-8", "replace")),
-                greedy=greedy,
-                unconditional=alone,
-            )
-            for (logprob, tokens, greedy), text, alone in zip(scores, request.continuations, unconditional, strict=True)
-        )
-        return ChoiceScores(options, len(prompt), reused)
-
-    def _unconditional(self, continuations: Sequence[str], shape: Shape) -> Iterator[float]:
-        if self._start < 0:
-            raise ValueError("the model has no start token, so an option cannot be scored without a prompt")
-        start = [self._start]
-        joined = [start + self._tokenize(option, special=False) for option in continuations]
-        scores, _ = self._score_tokens(start, joined, [], shape)
-        return (logprob for logprob, _, _ in scores)
-
-    def _score_tokens(
-        self, prompt: list[int], joined: list[list[int]], shared: list[int], shape: Shape
-    ) -> tuple[list[tuple[float, int, bool]], int]:
-        """(log-probability, tokens, greedy) of each option, and how many shared tokens were not decoded again."""
-        if not joined or any(len(tokens) == 0 for tokens in joined):
-            raise ValueError("there is nothing to score: an option has no tokens")
-        start = boundary(prompt, joined)
-        if start < 1:
-            raise ValueError("there is nothing to condition on: the prompt is empty and the model has no start token")
-        if max(map(len, joined)) > self._context_length:
-            raise _TooLong
-        if shape == "plain" or not self._branching:
-            return [self._plain(tokens, start) for tokens in joined], 0
-        head = joined[0][:start]
-        # The token before the boundary is decoded with the item, since its logits are needed there.
-        reused = min(common_length(shared, head), start - 1) if shape == "branched" else 0
-        nodes, paths = branch([tokens[start:] for tokens in joined])
-        if start + sum(node.inner for node in nodes) > self._context_length:
-            raise _TooLong
-        # No more than the item goes on from: a cell between prefix and item would shift the lanes of its attention.
-        self._share(shared[:reused])
-        rows = self._branched(head, reused, nodes, len(joined), _chunk(shape))
-        results = []
-        for path in paths:
-            total, greedy, before = 0.0, True, -1
-            for index in path:
-                row = rows[before]
-                total += row.logprob(nodes[index].token)
-                greedy = greedy and row.best == nodes[index].token
-                before = index
-            results.append((total, len(path), greedy))
-        return results, reused
-
-    def _branched(self, head: list[int], reused: int, nodes: list[Node], options: int, chunk: int) -> dict[int, _Row]:
+    def branched(self, head: list[int], reused: int, nodes: list[Node], options: int, chunk: int) -> dict[int, Row]:
         """Decode prompt and tree; the distributions after the prompt (-1) and after each inner node, by its index.
 
         Leaves are not decoded: nobody asks what comes after them. The sequences are used in groups where there are
@@ -431,14 +325,10 @@ class GgufEngine:
         adds up the same numbers in the same lanes. A `chunk` is a layout to be compared with: the prompt in pieces, and
         nothing filled up.
         """
-        wanted: dict[int, set[int]] = {-1: set()}
-        for index, node in enumerate(nodes):
-            wanted.setdefault(node.parent, set()).add(node.token)
-            if node.inner:
-                wanted.setdefault(index, set())
-        rows: dict[int, _Row] = {}
+        wanted = wanted_tokens(nodes)
+        rows: dict[int, Row] = {}
         # Close to the end of the context there is no room for it.
-        aligned = not chunk and len(head) + len(nodes) + TILE * options <= self._context_length
+        aligned = not chunk and len(head) + len(nodes) + TILE * options <= self.context_length
         room = SEQUENCES - 2
         prompt_sequences = range(1, min(options, room) + 1)
         if reused:
@@ -476,12 +366,12 @@ class GgufEngine:
             else:
                 self._decode_tiled()
             for index, place in at.items():
-                rows.setdefault(index, _Row.of(self._logits(place), wanted[index]))
+                rows.setdefault(index, _row(self._logits(place), wanted[index]))
         for sequence in prompt_sequences:
             llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
         return rows
 
-    def _plain(self, tokens: list[int], start: int) -> tuple[float, int, bool]:
+    def plain(self, tokens: list[int], start: int) -> OptionResult:
         """One option with its whole prompt as one sequence in one batch: the reference that needs no cleverness."""
         self._forget()
         self._batch.clear()
@@ -490,7 +380,7 @@ class GgufEngine:
         self._decode_tiled()
         total, greedy = 0.0, True
         for position in range(start, len(tokens)):
-            row = _Row.of(self._logits(position - 1), {tokens[position]})
+            row = _row(self._logits(position - 1), {tokens[position]})
             total += row.logprob(tokens[position])
             greedy = greedy and row.best == tokens[position]
         self._forget()
@@ -506,22 +396,24 @@ class GgufEngine:
 
     def _generate(self, request: GenerateRequest) -> Iterator[Token]:
         try:
-            tokens = self._encode(request.prompt, request.prefix)
+            tokens = self.encoder.encode(request.prompt, request.prefix)
         except TemplateError as error:
             yield Token("", finish="error", error=str(error))
             return
         if not tokens:
             tokens = [self._start] if self._start >= 0 else []
-        if not tokens or len(tokens) >= self._context_length:
+        if not tokens or len(tokens) >= self.context_length:
             yield Token(
                 "",
                 finish="error",
-                error=f"the prompt has {len(tokens):,} tokens, the context in force {self._context_length:,}",
+                error=f"the prompt has {len(tokens):,} tokens, the context in force {self.context_length:,}",
             )
             return
         self._forget()
-        sampler = Sampler(request.sampling, request.seed, self._grammar(request.schema))
-        writer = _Writer(request.sampling.stop)
+        sampler = Sampler(
+            request.sampling, request.seed, LlamaGrammar(self._vocab, request.schema) if request.schema else None
+        )
+        writer = Writer(request.sampling.stop)
         try:
             self._batch.clear()
             for position, token in enumerate(tokens):
@@ -535,11 +427,13 @@ class GgufEngine:
                     yield Token(writer.rest(), finish="stop")
                     return
                 text = writer.add(self._piece(chosen))
-                yield Token(text, chosen, float(logprobs[chosen]), self._alternatives(logprobs, request.alternatives))
+                yield Token(
+                    text, chosen, float(logprobs[chosen]), most_likely(logprobs, request.alternatives, self._shown)
+                )
                 if writer.stopped:
                     yield Token("", finish="stop")
                     return
-                if position >= self._context_length:
+                if position >= self.context_length:
                     break
                 self._batch.clear()
                 self._batch.add(chosen, position, (0,), True)
@@ -549,31 +443,6 @@ class GgufEngine:
         finally:
             sampler.close()
             self._forget()
-
-    def _grammar(self, schema: str) -> Any:
-        if not schema:
-            return None
-        from llama_cpp.llama_grammar import json_schema_to_gbnf
-
-        try:
-            text = json_schema_to_gbnf(schema)
-        except (AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise EngineError(f"the JSON schema cannot be used: {error}") from error
-        grammar = llama_cpp.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
-        if not grammar:
-            raise EngineError("the JSON schema cannot be used: llama.cpp does not take its grammar")
-        return grammar
-
-    def _alternatives(self, logprobs: NDArray[np.float32], count: int) -> tuple[Alternative, ...]:
-        if count <= 0:
-            return ()
-        count = min(count, self._vocabulary)
-        top = np.argpartition(-logprobs, count - 1)[:count]
-        ordered = sorted(top.tolist(), key=lambda token: (-float(logprobs[token]), token))
-        return tuple(
-            Alternative(token, self._piece(token, special=True).decode("utf-8", "replace"), float(logprobs[token]))
-            for token in ordered
-        )
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -597,24 +466,11 @@ class GgufEngine:
             self._context = None
 
 
-class _Row:
-    """One distribution, reduced to what is asked of it: the most likely token and some tokens' log-probabilities."""
-
-    __slots__ = ("_logprobs", "best")
-
-    def __init__(self, best: int, logprobs: dict[int, float]) -> None:
-        self.best = best
-        self._logprobs = logprobs
-
-    @classmethod
-    def of(cls, logits: NDArray[np.float32], tokens: set[int]) -> _Row:
-        best = int(logits.argmax())
-        top = float(logits[best])
-        total = top + float(np.log(np.exp(logits - np.float32(top)).sum(dtype=np.float64)))
-        return cls(best, {token: float(logits[token]) - total for token in tokens})
-
-    def logprob(self, token: int) -> float:
-        return self._logprobs[token]
+def _row(logits: NDArray[np.float32], tokens: set[int]) -> Row:
+    best = int(logits.argmax())
+    top = float(logits[best])
+    total = top + float(np.log(np.exp(logits - np.float32(top)).sum(dtype=np.float64)))
+    return Row(best, {token: float(logits[token]) - total for token in tokens})
 
 
 class _Batch:
@@ -641,7 +497,7 @@ class _Batch:
     def add(self, token: int, position: int, sequences: Sequence[int], logits: bool) -> None:
         index = self.raw.n_tokens
         if index >= self._room:
-            raise _TooLong
+            raise TooLong
         self.raw.token[index] = token
         self.raw.pos[index] = position
         self.raw.n_seq_id[index] = len(sequences)
@@ -653,39 +509,6 @@ class _Batch:
 
     def close(self) -> None:
         llama_cpp.llama_batch_free(self.raw)
-
-
-class _Writer:
-    """Bytes of tokens in, whole characters out; holds back what may be the beginning of a stop string."""
-
-    def __init__(self, stop: Sequence[str]) -> None:
-        self._stop = [text for text in stop if text]
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._held = ""
-        self.stopped = False
-
-    def add(self, piece: bytes) -> str:
-        text = self._held + self._decoder.decode(piece)
-        ends = [place for stop in self._stop if (place := text.find(stop)) >= 0]
-        if ends:
-            self.stopped, self._held = True, ""
-            return text[: min(ends)]
-        keep = 0
-        for stop in self._stop:
-            for size in range(min(len(stop) - 1, len(text)), 0, -1):
-                if stop.startswith(text[-size:]):
-                    keep = max(keep, size)
-                    break
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
-
-    def rest(self) -> str:
-        text, self._held = self._held + self._decoder.decode(b"", final=True), ""
-        return text
-
-
-def _chunk(shape: Shape) -> int:
-    return int(shape.removeprefix("chunks-")) if shape.startswith("chunks-") else 0
 
 
 def _gpu_name() -> str:

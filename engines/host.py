@@ -93,6 +93,8 @@ class _Host:
                 self._score(self._engine, question)
             elif isinstance(question, wire.Generate):
                 self._generate(self._engine, question)
+            elif isinstance(question, wire.Layers):
+                self._send(wire.Read(call, self._engine.layers(question.request)))
             elif isinstance(question, wire.Tokenize):
                 self._send(wire.Pieces(call, self._engine.tokenize(question.text)))
             elif isinstance(question, wire.Share):
@@ -141,6 +143,20 @@ def load(engine: str, path: Path, options: LoadOptions, name: str, fingerprint: 
                 "`pip install llama-cpp-python`"
             ) from error
         return GgufEngine(path, options, name=name, fingerprint=fingerprint)
+    if engine == "hf":
+        from engines.hf_folder import check_folder, offline
+
+        # Before any library that reads models is loaded.
+        folder = check_folder(path, remote_code=options.remote_code)
+        offline()
+        try:
+            from engines.hf import HfEngine
+        except (ImportError, OSError) as error:
+            raise EngineError(
+                f"PyTorch or transformers does not load ({' '.join(str(error).split())[:200]}): install them with "
+                "`make install-hf`, or `pip install 'culture-workbench[hf]'`"
+            ) from error
+        return HfEngine(folder, options, name=name, fingerprint=fingerprint)
     raise EngineError(f"there is no engine called {engine!r}")
 
 

@@ -21,6 +21,8 @@ from engines.base import (
     EngineDied,
     EngineError,
     GenerateRequest,
+    LayerReadout,
+    LayerRequest,
     LoadOptions,
     ModelCard,
     Shape,
@@ -135,6 +137,18 @@ class EngineProcess:
                             break
             finally:
                 self._drain()
+
+    def layers(self, request: LayerRequest) -> LayerReadout:
+        """See `Engine.layers`."""
+        if "layers" not in self.card.can:
+            raise EngineError(f"{self._name}: its engine ({self.card.engine}) cannot read the layers of a model")
+        with self._turn:
+            self._calls += 1
+            self._send(wire.Layers(self._calls, request))
+            reply = self._reply_to(self._calls)
+            if not isinstance(reply, wire.Read):
+                raise EngineError(f"{self._name}: the engine answered something else than layers")
+            return reply.readout
 
     def tokenize(self, text: str) -> list[TokenPiece]:
         """See `Engine.tokenize`."""
@@ -272,6 +286,5 @@ def open_engine(
 ) -> EngineProcess:
     """The engine for what `path` is. Raises EngineError for what no engine here can load."""
     file = Path(path)
-    if file.is_dir():
-        raise EngineError(f"{path}: a folder; this version loads GGUF files, so give the path of a .gguf file")
-    return EngineProcess("gguf", file, options, name=name, fingerprint=fingerprint, log=log)
+    kind = "hf" if file.is_dir() else "gguf"
+    return EngineProcess(kind, file, options, name=name, fingerprint=fingerprint, log=log)

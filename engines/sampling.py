@@ -5,8 +5,7 @@ The order is llama.cpp's: grammar, top-k, top-p, min-p, temperature.
 
 from __future__ import annotations
 
-import ctypes
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +20,23 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(logits - top - total, dtype=np.float32)
 
 
-class Sampler:
-    """Chooses the tokens of one answer. `grammar` is a llama.cpp grammar sampler, owned from here on, or None."""
+class Grammar(Protocol):
+    """What an answer must match, token by token."""
 
-    def __init__(self, sampling: Sampling, seed: int, grammar: Any = None) -> None:
+    def allowed(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these tokens may stand next."""
+
+    def accept(self, token: int) -> None:
+        """Go on to the state after this token."""
+
+    def close(self) -> None:
+        """Free what it holds. Safe to call twice."""
+
+
+class Sampler:
+    """Chooses the tokens of one answer. `grammar` is owned from here on."""
+
+    def __init__(self, sampling: Sampling, seed: int, grammar: Grammar | None = None) -> None:
         self._sampling = sampling
         self._random = np.random.Generator(np.random.PCG64(seed))
         self._grammar = grammar
@@ -33,13 +45,11 @@ class Sampler:
         """The next token's id, given the log-probabilities of all, shape (vocabulary,)."""
         token = self._draw(logprobs)
         if self._grammar is not None:
-            import llama_cpp
-
             # The whole vocabulary is checked only where the free choice is not allowed: it is the slow way.
-            if not self._allowed(np.array([token]))[0]:
-                allowed = self._allowed(np.arange(len(logprobs)))
+            if not self._grammar.allowed(np.array([token]))[0]:
+                allowed = self._grammar.allowed(np.arange(len(logprobs)))
                 token = self._draw(np.where(allowed, logprobs, np.float32(-np.inf)))
-            llama_cpp.llama_sampler_accept(self._grammar, token)
+            self._grammar.accept(token)
         return token
 
     def _draw(self, logprobs: NDArray[np.float32]) -> int:
@@ -64,25 +74,8 @@ class Sampler:
         place = int(np.searchsorted(cumulative, self._random.random(), side="right"))
         return int(order[min(place, len(order) - 1)])
 
-    def _allowed(self, tokens: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these tokens the grammar lets stand next."""
-        import llama_cpp
-
-        candidates = (llama_cpp.llama_token_data * len(tokens))()
-        view = np.ctypeslib.as_array(
-            ctypes.cast(candidates, ctypes.POINTER(ctypes.c_uint8)),
-            shape=(len(tokens) * ctypes.sizeof(llama_cpp.llama_token_data),),
-        ).view(np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)]))
-        view["id"] = tokens
-        view["logit"] = 0.0
-        array = llama_cpp.llama_token_data_array(candidates, len(tokens), -1, False)
-        llama_cpp.llama_sampler_apply(self._grammar, ctypes.byref(array))
-        return np.asarray(np.isfinite(view["logit"]))
-
     def close(self) -> None:
         """Free the grammar."""
         if self._grammar is not None:
-            import llama_cpp
-
-            llama_cpp.llama_sampler_free(self._grammar)
+            self._grammar.close()
             self._grammar = None

@@ -11,6 +11,8 @@ from engines.base import (
     ChoiceRequest,
     ChoiceScores,
     GenerateRequest,
+    LayerReadout,
+    LayerRequest,
     LoadOptions,
     ModelCard,
     Shape,
@@ -49,6 +51,13 @@ class Generate(_Message, frozen=True):
 
     call: int
     request: GenerateRequest
+
+
+class Layers(_Message, frozen=True):
+    """Read every layer; answered by `Read`, `Failed`."""
+
+    call: int
+    request: LayerRequest
 
 
 class Tokenize(_Message, frozen=True):
@@ -94,6 +103,13 @@ class Written(_Message, frozen=True):
     token: Token
 
 
+class Read(_Message, frozen=True):
+    """What the layers say."""
+
+    call: int
+    readout: LayerReadout
+
+
 class Pieces(_Message, frozen=True):
     """The tokens of a text."""
 
@@ -109,8 +125,8 @@ class Failed(_Message, frozen=True):
     cancelled: bool = False
 
 
-Question = Load | Score | Generate | Tokenize | Share | Cancel | Close
-Reply = Loaded | Scored | Written | Pieces | Failed
+Question = Load | Score | Generate | Layers | Tokenize | Share | Cancel | Close
+Reply = Loaded | Scored | Written | Read | Pieces | Failed
 
 _questions = msgspec.msgpack.Decoder(Question)
 _replies = msgspec.msgpack.Decoder(Reply)

@@ -21,6 +21,8 @@ from engines.base import (
     EngineDied,
     EngineError,
     GenerateRequest,
+    LayerReadout,
+    LayerRequest,
     ModelCard,
     Shape,
     Token,
@@ -121,6 +123,13 @@ class EndpointEngine:
     def tokenize(self, text: str) -> list[TokenPiece]:
         """Servers do not show their tokens in a common way."""
         raise EngineError(f"{self._name}: a model on a server does not show its tokens")
+
+    def layers(self, request: LayerRequest) -> LayerReadout:
+        """Servers show no layers. Raises EngineError."""
+        raise EngineError(f"{self._name}: a model on a server does not show its layers")
+
+    def share_cores(self, threads: int) -> None:
+        """Nothing to share: it computes elsewhere."""
 
     def cancel(self) -> None:
         """See `Engine.cancel`."""

@@ -62,7 +62,7 @@ def ours(engine: GgufEngine, requests: list[ChoiceRequest]) -> tuple[float, int]
     list(engine.score(requests[:1]))
     tokens, started = 0, time.perf_counter()
     for request, scores in zip(requests, engine.score(requests), strict=True):
-        joined = [engine._encode(request.prompt, option) for option in request.continuations]
+        joined = [engine.encoder.encode(request.prompt, option) for option in request.continuations]
         distinct = {tuple(option[: size + 1]) for option in joined for size in range(scores.prompt_tokens, len(option))}
         tokens += scores.prompt_tokens - scores.shared_tokens + len(distinct)
     return time.perf_counter() - started, tokens
@@ -72,7 +72,7 @@ def raw(engine: GgufEngine, requests: list[ChoiceRequest], length: int) -> tuple
     """(seconds, tokens) of plain prompt processing in batches of `length` tokens."""
     tokens, started = 0, time.perf_counter()
     for request in requests:
-        ids = (engine._encode(request.prompt) * 3)[:length]
+        ids = (engine.encoder.encode(request.prompt) * 3)[:length]
         engine._forget()
         engine._batch.clear()
         for position, token in enumerate(ids):
