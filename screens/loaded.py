@@ -22,7 +22,7 @@ from engines.base import (
     LoadOptions,
     ModelCard,
 )
-from workbench.audits.scheduler import LeaseCancelled, Scheduler, device_of
+from workbench.audits.scheduler import LeaseCancelled, Scheduler
 from workbench.audits.tryout import Checked, try_out
 
 if TYPE_CHECKING:
@@ -183,7 +183,10 @@ class Session:
             engine, options = held.engine, held.options
         try:
             work.say(f"checking {name}")
-            with work.device(self._core.scheduler, self._device(self._core.usable(name), options)), work.asks(engine):
+            with (
+                work.device(self._core.scheduler, self._core.device(self._core.usable(name).path, options)),
+                work.asks(engine),
+            ):
                 work.say(f"checking {name}")
                 checked = try_out(engine, work.go_on)
         except EngineDied:
@@ -218,22 +221,12 @@ class Session:
         model = self._core.usable(name, work.progress)
         options = self._core.options(model.name)
         work.say(f"loading {name}")
-        with work.device(self._core.scheduler, self._device(model, options)):
+        with work.device(self._core.scheduler, self._core.device(model.path, options)):
             work.say(f"loading {name}")
             before = machine(torch=model.engine == "hf")
             engine = self._core.open_engine(model.name, options, work.progress)
             self.taken[name] = self._core.taken(engine, before)
             return engine, options
-
-    @staticmethod
-    def _device(model: CatalogModel, options: LoadOptions) -> str:
-        from engines.hardware import machine
-
-        facts = machine(torch=model.engine == "hf")
-        gpu = bool(facts.devices) and facts.gpu_offload_supported
-        if model.engine == "hf":
-            gpu = bool(facts.torch_devices) and getattr(options, "device", "auto") != "cpu"
-        return device_of(model.engine, model.path, options.gpu_layers, gpu)
 
 
 _SESSIONS: WeakKeyDictionary[WorkbenchApp, Session] = WeakKeyDictionary()

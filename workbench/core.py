@@ -286,26 +286,34 @@ class Workbench:
             self._scheduler = Scheduler()
         return self._scheduler
 
+    def device(self, path: str, options: LoadOptions) -> str:
+        """Where a model will compute, as the scheduler leases it: a server's address, the GPU or the processor."""
+        from engines.endpoint.address import is_address
+        from engines.hardware import machine
+        from workbench.audits.scheduler import device_of
+
+        if is_address(path):
+            return device_of("endpoint", path, 0, False)
+        if Path(path).is_dir():
+            gpu = options.device != "cpu" and bool(machine(torch=True).torch_devices)
+            return device_of("hf", path, -1, gpu)
+        facts = machine()
+        return device_of("gguf", path, options.gpu_layers, bool(facts.devices) and facts.gpu_offload_supported)
+
     def runner(self, listeners: Sequence[Listener] = ()) -> Runner:
         """A runner for one audit on this machine."""
         from importlib import metadata
 
-        from engines.endpoint.address import is_address
         from engines.hardware import machine
         from workbench.audits.runner import Runner
-        from workbench.audits.scheduler import device_of
 
-        facts = machine()
-        gpu = bool(facts.devices) and facts.gpu_offload_supported
         return Runner(
             paths.history_path(),
             self.open_planned,
             listeners,
             self.scheduler,
-            device=lambda model: device_of(
-                "endpoint" if is_address(model.path) else "gguf", model.path, model.options.gpu_layers, gpu
-            ),
-            machine=msgspec.to_builtins(facts),
+            device=lambda model: self.device(model.path, model.options),
+            machine=msgspec.to_builtins(machine()),
             libraries={name: metadata.version(name) for name in ("culture-workbench", "llama-cpp-python", "numpy")},
         )
 
