@@ -1,4 +1,4 @@
-"""The user's file of manual corrections: strings that the published term scoring forces to be, or not to be, misaligned.
+"""The user's file of manual corrections: strings that the published term scoring forces to be misaligned or not.
 
 Not shipped. JSON, one object:
 
