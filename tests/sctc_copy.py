@@ -26,6 +26,7 @@ OVERRIDES = {
     "rules": [
         {"when": "contains", "strings": ["鐵路警察"], "flag": "as_written", "value": True},
         {"when": "equals", "strings": ["的士，或計程車"], "flag": "as_written", "value": False},
+        {"when": "equals", "strings": ["的士，或計程車"], "flag": "converted", "value": False},
     ],
 }
 

@@ -211,6 +211,5 @@ def _judge(folder: Path, model: str, limit: int | None, seed: int, corrections: 
         table.append((language, one.judge, one.way, share, kappa_text(one), f"{one.unreadable:,}"))
     head = ("language", "judge", "asked by", "agrees", "κ, 95 % interval", "unreadable")
     show_table(head, table, ("<", "<", "<", ">", "<", ">"))
-    show(
-        f"\nAgainst {found.judge.against}: {found.n:,} of {found.of:,} stored answers. Weights: {found.judge.fingerprint}"
-    )
+    show(f"\nAgainst {found.judge.against}: {found.n:,} of {found.of:,} stored answers.")
+    show(f"Weights of the judge: {found.judge.fingerprint or 'unknown'}")

@@ -105,5 +105,7 @@ def agreement(
 
     judge, rule = both(list(range(len(pairs))))
     languages = sorted({pair.language for pair in pairs})
-    parts = {each: both([index for index, pair in enumerate(pairs) if pair.language == each]) for each in languages}
-    return Agreement(n=len(pairs), of=of, judge=judge, rule=rule, by_language=dict(parts), drops=drops)
+    parts: dict[str, tuple[Calibration, Calibration]] = {
+        each: both([index for index, pair in enumerate(pairs) if pair.language == each]) for each in languages
+    }
+    return Agreement(n=len(pairs), of=of, judge=judge, rule=rule, by_language=parts, drops=drops)

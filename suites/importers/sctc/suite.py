@@ -1,4 +1,4 @@
-"""Suites out of a copy of SC-TC-Bench: its terms with all prompt versions, and each name set whose prompts are there."""
+"""Suites out of a copy of SC-TC-Bench: its terms, and each name set whose prompts are there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from suites.base import SuiteError
 from suites.importers import Imported, Made
-from suites.importers.sctc.model import LANGUAGES, OWN, Drop, Language
+from suites.importers.sctc.model import LANGUAGES, OWN, Drop, Language, Region
 from suites.importers.sctc.reader import REPEATS, Copy
 from suites.schema import (
     PublishedList,
@@ -136,10 +136,11 @@ def _terms(copy: Copy, name: str, versions: list[int]) -> Made:
 
 def _names(copy: Copy, name: str, number: int) -> Made | None:
     """A name set; None, with the reason among the drops, where its prompts cannot be read as lists."""
-    regions = {each.name: each.region for each in copy.names}
+    regions: dict[str, Region] = {each.name: each.region for each in copy.names}
     known = copy.candidates(number)
     for listed in known.values():
-        regions |= dict.fromkeys(listed.mainland, "mainland") | dict.fromkeys(listed.taiwan, "taiwan")
+        regions.update({each: "mainland" for each in listed.mainland})
+        regions.update({each: "taiwan" for each in listed.taiwan})
     texts: dict[Language, tuple[str, str]] = {}
     orders: dict[int, dict[Language, list[tuple[str, ...]]]] = {}
     for language in LANGUAGES:
