@@ -26,7 +26,6 @@ from workbench.audits.scheduler import LeaseCancelled, Scheduler
 from workbench.audits.tryout import Checked, try_out
 
 if TYPE_CHECKING:
-    from engines.describe import CatalogModel
     from workbench.app import WorkbenchApp
     from workbench.core import Taken, Workbench
 
