@@ -9,12 +9,14 @@ from suites.tasks.name_choice import NameChoice
 from suites.tasks.name_likelihood import NameLikelihood
 from suites.tasks.term_answer import TermAnswer
 from suites.tasks.term_likelihood import TermLikelihood
+from suites.tasks.term_variants import TermVariants
 
-Rule = type[TermLikelihood] | type[TermAnswer] | type[NameChoice] | type[NameLikelihood]
+Rule = type[TermLikelihood] | type[TermVariants] | type[TermAnswer] | type[NameChoice] | type[NameLikelihood]
 
 RULES: dict[str, Rule] = {
     "regional-term-likelihood": TermLikelihood,
     "regional-term-answer": TermAnswer,
+    "character-variant": TermVariants,
     "name-choice": NameChoice,
     "name-likelihood": NameLikelihood,
 }
