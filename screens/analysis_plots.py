@@ -29,17 +29,18 @@ class _Point(msgspec.Struct, frozen=True):
     ys: tuple[float, ...]
 
 
-def section_plot(section: Section, models: Sequence[str], dark: bool, width: int) -> Text:
-    """What a section looks like, at most `width` cells wide. `models` are the names in the order of their signs."""
+def section_plot(section: Section, models: Sequence[str], dark: bool, width: int, height: int = 16) -> Text:
+    """What a section looks like, at most `width` cells wide; planes are `height` lines high. `models` are the names in
+    the order of their signs."""
     if width < 40:
         return Text("")
     if section.id == SCATTER:
-        return _scatter(section, models, dark, width)
+        return _scatter(section, models, dark, width, height)
     if section.id == STACK:
         return _stack(section, models, dark, width)
     text = Text(end="")
     if section.curves:
-        text.append_text(_curves(section, models, dark, width))
+        text.append_text(_curves(section, models, dark, width, height))
     text.append_text(_intervals(section, models, dark, width))
     return text
 
@@ -81,7 +82,7 @@ def _intervals(section: Section, models: Sequence[str], dark: bool, width: int) 
     return text
 
 
-def _scatter(section: Section, models: Sequence[str], dark: bool, width: int) -> Text:
+def _scatter(section: Section, models: Sequence[str], dark: bool, width: int, height: int) -> Text:
     points: list[_Point] = []
     for line in section.lines:
         valid, mainland = line.figure("valid"), line.figure("Mainland name")
@@ -99,12 +100,13 @@ def _scatter(section: Section, models: Sequence[str], dark: bool, width: int) ->
         )
     if not points:
         return Text("No list has a valid choice yet.\n", style="dim")
-    head = Text("valid choices (up) × Mainland names among them (across), %\n", style="bold", end="")
+    head = Text(end="", no_wrap=True)
+    head.append("valid choices (up) × Mainland names among them (across), %\n", style="bold")
     limits = ((0.0, 100.0), (0.0, 100.0))
-    return head.append_text(_drawn(points, dark, width, 16, limits, lambda value: f"{value:.0f}"))
+    return head.append_text(_drawn(points, dark, width, height, limits, lambda value: f"{value:.0f}"))
 
 
-def _curves(section: Section, models: Sequence[str], dark: bool, width: int) -> Text:
+def _curves(section: Section, models: Sequence[str], dark: bool, width: int, height: int) -> Text:
     points = [
         _Point(
             ascii_uppercase[number % 26],
@@ -119,9 +121,10 @@ def _curves(section: Section, models: Sequence[str], dark: bool, width: int) -> 
     last = max(value for point in points for value in point.xs)
     what = "place on the list" if section.id == "name-position" else "orders asked"
     share = "choices" if section.id == "name-position" else "Mainland names, of all answers"
-    head = Text(f"{share}, % (up) by {what} (across)\n", style="bold", end="")
+    head = Text(end="", no_wrap=True)
+    head.append(f"{share}, % (up) by {what} (across)\n", style="bold")
     limits = ((1.0, max(2.0, last)), (0.0, min(100.0, max(10.0, top * 1.1))))
-    return head.append_text(_drawn(points, dark, width, 12, limits, lambda value: f"{value:.0f}"))
+    return head.append_text(_drawn(points, dark, width, height, limits, lambda value: f"{value:.0f}"))
 
 
 def _drawn(

@@ -57,7 +57,7 @@ class ScriptsScreen(Frame):
         Binding("s", "sort", "sort", id="scripts.sort"),
         Binding("l", "language", "language", id="scripts.language"),
         Binding("p", "likelihoods", "likelihoods", id="scripts.likelihoods"),
-        Binding("v", "turn", "words/analyses", id="scripts.turn"),
+        Binding("v", "turn", "analyses", id="scripts.turn"),
         Binding("escape", "back", "back", id="back"),
     ]
 
@@ -155,10 +155,10 @@ class ScriptsScreen(Frame):
         shown = list(range(min(len(self._models), MOST_COLUMNS)))
         each = max(8, 5 * len(shown))
         fixed = (each + 2) * len(self._loaded.languages) + 9 + 2
-        room = max(14, self._width - fixed - 4)
+        room = min(44, max(14, self._width - fixed - 4))
         table.add_column(Text("M · T · H"), width=room, key="words")
         for place, language in enumerate(self._loaded.languages):
-            head = right(language_name(language), "bold underline" if place == self._language else "")
+            head = right(f"▸{language_name(language)}" if place == self._language else language_name(language))
             table.add_column(head, width=each, key=language)
         table.add_column(right("lead"), width=7, key="lead")
         self._shown = self._sorted()
@@ -278,11 +278,12 @@ class ScriptsScreen(Frame):
         width = self.app.size.width - (6 if self._tabbed else 52)
         text = Text(end="")
         text.append(f"{safe_text(section.title)}\n", style="bold")
-        text.append(f"{safe_text(section.about)} n counts {section.counts}.\n\n", style="dim")
+        height = max(10, min(18, self.app.size.height - 14))
+        text.append_text(section_plot(section, self._models, self._dark, width, height))
+        text.append("\n")
         for line in section.words:
             text.append(f"{safe_text(line)}\n")
-        text.append_text(section_plot(section, self._models, self._dark, width))
-        text.append("\n")
+        text.append(f"{safe_text(section.about)} n counts {section.counts}.\n\n", style="dim")
         text.append_text(self._figures(section))
         for line in notes(section):
             text.append(f"{safe_text(line)}\n", style="dim")
