@@ -58,16 +58,19 @@ def _intervals(section: Section, models: Sequence[str], dark: bool, width: int) 
     names = list(dict.fromkeys(one.what for line in section.lines for one in line.figures))
     for what in names[:_MOST_PLOTS]:
         found = [(line, one) for line in section.lines if (one := line.figure(what)) is not None]
+        order = list(dict.fromkeys(_said(line) for line, _ in found))
+        found.sort(key=lambda pair: order.index(_said(pair[0])))
+        scale = 100.0 if found[0][1].unit == "points" else 1.0
         rows = [
             Estimated(
                 _said(line),
                 sign(_place(models, line.model)) if line.model else "●",
                 colour(_place(models, line.model), dark),
-                one.estimate,
-                one.low,
-                one.high,
+                one.estimate * scale,
+                None if one.low is None else one.low * scale,
+                None if one.high is None else one.high * scale,
             )
-            for line, one in sorted(found, key=lambda pair: _said(pair[0]))
+            for line, one in found
             if one.estimate is not None
         ]
         if not rows:
@@ -170,7 +173,8 @@ def _stack(section: Section, models: Sequence[str], dark: bool, width: int) -> T
     labels = [_said(line) for line in section.lines]
     label_width = min(24, max(map(cells, map(safe_text, labels)), default=0))
     room = max(10, min(60, width - label_width - 26))
-    order = sorted(range(len(labels)), key=lambda place: (labels[place], _place(models, section.lines[place].model)))
+    seen = list(dict.fromkeys(labels))
+    order = sorted(range(len(labels)), key=lambda place: seen.index(labels[place]))
     before = ""
     for number in order:
         line, label = section.lines[number], clip(safe_text(labels[number]), label_width)

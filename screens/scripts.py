@@ -98,6 +98,7 @@ class ScriptsScreen(Frame):
     def on_mount(self) -> None:
         """Read the audit and compute, in a thread."""
         self.query_one("#scripts-words", DataTable).focus()
+        self.app.theme_changed_signal.subscribe(self, self._recoloured)
         behind(self, self._read, self._show, failed=self._failed, latest="scripts")
 
     def _read(self) -> _Loaded:
@@ -117,6 +118,11 @@ class ScriptsScreen(Frame):
             analysis = audit_analysis(history, self._audit)
         languages = dict.fromkeys(condition.language for task in plan.tasks for condition in task.conditions)
         return _Loaded(plan, analysis, words, list(languages))
+
+    def _recoloured(self, _theme: object) -> None:
+        if self._loaded is not None:
+            self._fill()
+            self._draw_section()
 
     def _failed(self, problem: str) -> None:
         self.query_one("#scripts-state", Static).update(Text(safe_text(problem)))
@@ -170,10 +176,9 @@ class ScriptsScreen(Frame):
             table.add_row(*row)
         state = self.query_one("#scripts-state", Static)
         if self._shown:
-            models = " ".join(f"{sign(place)} {self._models[place]}" for place in shown)
-            said = f"{len(self._shown)} things · {SORTS[self._sort]} · probability of M against T, %: {models}"
+            said = f"{len(self._shown)} things · {SORTS[self._sort]} · probability of M against T, %"
             if len(self._models) > len(shown):
-                said += f" (the {len(self._models) - len(shown)} others: below)"
+                said += f" · {len(self._models) - len(shown)} more models: below"
         else:
             said = (
                 "No word likelihoods in this audit: run sc-tc-terms (2 Compare, n new audit) to see them here. "
