@@ -1,0 +1,1 @@
+"""Published benchmarks, read from the files that the user has."""

@@ -1,0 +1,1 @@
+"""Published responses scored again: no model is loaded, nothing is written."""
