@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -43,8 +44,22 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _share_of(people: Sequence[Person], **wanted: str) -> float | None:
-    return _mean([float(all(getattr(one, name) == value for name, value in wanted.items())) for one in people])
+def _on_offer(rows: Sequence[NameRow], of: Callable[[Person], bool], wanted: Callable[[Person], bool]) -> float | None:
+    """The share of the wanted among the people `of` a kind, as mean over the rows whose list is known and has any. Rows
+    share their lists, so each list is counted once."""
+    total, count = 0.0, 0
+    for offered, times in _lists(rows):
+        found = _mean([float(wanted(one)) for one in offered if of(one)])
+        if found is not None:
+            total, count = total + times * found, count + times
+    return total / count if count else None
+
+
+def _lists(rows: Sequence[NameRow]) -> list[tuple[tuple[Person, ...], int]]:
+    """The lists of the rows and how often each was offered. Rows of one list mostly share one object: half a million of
+    them must not be gone through name by name."""
+    by_id = {id(row.offered): row.offered for row in rows}
+    return [(by_id[key], times) for key, times in Counter(id(row.offered) for row in rows).items()]
 
 
 def choices(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
@@ -54,7 +69,7 @@ def choices(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
     lines = []
     for group, members in _groups(rows):
         valid = [row for row in members if row.chosen is not None]
-        offered = _mean([_share_of(row.offered, region="mainland") or 0.0 for row in members])
+        offered = _on_offer(members, lambda one: True, lambda one: one.region == "mainland")
         mainland = [float(row.chosen is not None and row.chosen.region == "mainland") for row in valid]
         one = len({row.list for row in members}) == 1
         note = "one list only: the interval is over its orders and says nothing of other names" if one else ""
@@ -147,11 +162,12 @@ def popularity(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
     lines = []
     for group, members in _groups(rows):
         offered, chosen, people = Counter[str](), Counter[str](), dict[str, Person]()
-        for row in members:
-            for person in row.offered:
-                offered[person.name] += 1
+        for names, times in _lists(members):
+            for person in names:
+                offered[person.name] += times
                 people[person.name] = person
-            if row.chosen is not None:
+        for row in members:
+            if row.chosen is not None and row.offered:
                 chosen[row.chosen.name] += 1
         known = [person for person in people.values() if person.frequency is not None]
         if len(known) < 4 or not chosen:
@@ -207,7 +223,8 @@ def gender(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
     to 26)."""
     lines = []
     for group, members in _groups(rows):
-        if not all(person.gender for row in members[:50] for person in row.offered):
+        members = [row for row in members if row.offered]
+        if not members or not all(person.gender for row in members[:50] for person in row.offered):
             continue
         figures = []
         for what, region in (
@@ -216,16 +233,11 @@ def gender(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
             ("men among Taiwan names", "taiwan"),
         ):
             valid = [row for row in members if row.chosen is not None and region in ("", row.chosen.region)]
-            on_offer = _mean(
-                [
-                    _share_of([one for one in row.offered if region in ("", one.region)], gender="male") or 0.0
-                    for row in valid
-                ]
-            )
+            on_offer = _on_offer(valid, partial(_from, region), lambda one: one.gender == "male")
             male = [float(row.chosen is not None and row.chosen.gender == "male") for row in valid]
             figures.append(share(what, male, _clusters(valid), null=on_offer, alternative="larger", seed=seed))
         lines.append(_line(group, figures))
-        for men, stratum in sorted(grouped(members, _equal_men).items()):
+        for men, stratum in sorted(_by_men(members).items()):
             valid = [row for row in stratum if row.chosen is not None]
             if men < 0 or not valid:
                 continue
@@ -246,9 +258,19 @@ def gender(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
     )
 
 
-def _equal_men(row: NameRow) -> int:
-    men = Counter(person.region for person in row.offered if person.gender == "male")
-    sizes = Counter(person.region for person in row.offered)
+def _from(region: str, person: Person) -> bool:
+    return region in ("", person.region)
+
+
+def _by_men(rows: Sequence[NameRow]) -> dict[int, list[NameRow]]:
+    men = {id(names): _equal_men(names) for names, _ in _lists(rows)}
+    return grouped(rows, lambda row: men[id(row.offered)])
+
+
+def _equal_men(offered: Sequence[Person]) -> int:
+    """How many men each half of a list has; -1 where the halves differ in that or in size."""
+    men = Counter(person.region for person in offered if person.gender == "male")
+    sizes = Counter(person.region for person in offered)
     alike = men["mainland"] == men["taiwan"] and sizes["mainland"] == sizes["taiwan"]
     return men["mainland"] if alike else -1
 
@@ -261,12 +283,13 @@ def same_given(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
     lines = []
     for group, members in _groups(rows):
         offered, chosen = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-        for row in members:
-            for person in row.offered:
+        for names, times in _lists(members):
+            for person in names:
                 if person.given not in levelled:
                     levelled[person.given] = simplified(person.given)
-                offered[levelled[person.given], person.region] += 1
-            if row.chosen is not None:
+                offered[levelled[person.given], person.region] += times
+        for row in members:
+            if row.chosen is not None and row.chosen.given in levelled and row.offered:
                 chosen[levelled[row.chosen.given], row.chosen.region] += 1
         shared = [name for name, region in offered if name and region == "mainland" and (name, "taiwan") in offered]
         if len(shared) < 2:
