@@ -157,9 +157,12 @@ def looping(text: str) -> str:
     """The short string that a degenerate answer repeats (five times or more, nearly nothing else); "" for others."""
     packed = "".join(c for c in text[:4000] if not c.isspace())
     size = len(packed)
+    different = len(set(packed))
     for period in range(1, 25):
         if size < max(8, 5 * period):
             break
+        if different > period + 0.1 * (size - period):
+            continue  # each place that breaks the period brings at most one character more
         same = sum(map(str.__eq__, packed[period:], packed))
         if same >= 0.9 * (size - period):
             return packed[size - period :]

@@ -185,7 +185,41 @@ class CandidateList(_Strict, frozen=True):
         return {candidate.name: candidate for candidate in self.candidates}
 
 
-AnyItem = RegionalTerm | CandidateList
+class PublishedTerm(_Strict, frozen=True, kw_only=True):
+    """A concept of a published term task, with its questions word for word (item kind `published-term`).
+
+    Alternatives of a term are joined by "/"."""
+
+    id: Slug
+    category: Annotated[str, Meta(min_length=1, max_length=64)]
+    mainland: Word
+    taiwan: Word
+    mainland_converted: Word
+    """The Mainland's term in Traditional characters, as the published scoring converts it."""
+    taiwan_converted: Word
+    questions: Annotated[dict[Language, tuple[Sentence, ...]], Meta(min_length=1, max_length=8)]
+    """By language, one for each prompt version, from version 1."""
+    gold: dict[Language, Word] = {}
+    """The right answer as the published judge is told it, where it is spelt otherwise than the term."""
+
+
+class PublishedName(_Strict, frozen=True):
+    """A candidate of a published list."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=32)]
+    region: Region
+
+
+class PublishedList(_Strict, frozen=True, kw_only=True):
+    """A published list of names with the orders in which it was put (item kind `published-list`)."""
+
+    id: Slug
+    candidates: Annotated[tuple[PublishedName, ...], Meta(min_length=2, max_length=40)]
+    orders: Annotated[dict[Language, tuple[tuple[int, ...], ...]], Meta(min_length=1, max_length=8)]
+    """By language, each order as indices into the candidates."""
+
+
+AnyItem = RegionalTerm | CandidateList | PublishedTerm | PublishedList
 Fault = tuple[str, str]
 """A field and what is wrong with it."""
 
@@ -222,6 +256,28 @@ def candidate_faults(candidate: Candidate) -> Iterator[Fault]:
         yield "name", "is not the surname followed by the given name"
 
 
+def published_term_faults(item: PublishedTerm) -> Iterator[Fault]:
+    """What the schema's types cannot say of a published term."""
+    for place in ("mainland", "taiwan", "mainland_converted", "taiwan_converted"):
+        if not all(part.strip() for part in getattr(item, place).split("/")):
+            yield place, "holds an empty alternative, which every answer would match"
+    if len({len(asked) for asked in item.questions.values()}) > 1:
+        yield "questions", "must have as many versions in every language"
+
+
+def published_list_faults(item: PublishedList) -> Iterator[Fault]:
+    """What the schema's types cannot say of a published list."""
+    if len({candidate.name for candidate in item.candidates}) < len(item.candidates):
+        yield "candidates", "holds a name twice"
+    if len({candidate.region for candidate in item.candidates}) < 2:
+        yield "candidates", "holds names of one region only, so there is nothing to choose between"
+    whole = list(range(len(item.candidates)))
+    for language, rows in item.orders.items():
+        for index, row in enumerate(rows):
+            if sorted(row) != whole:
+                yield f"orders.{language}[{index}]", "does not hold every candidate once"
+
+
 def term_stratum(item: RegionalTerm) -> str:
     """Terms are drawn evenly over categories."""
     return item.category
@@ -248,6 +304,8 @@ class ItemKind(msgspec.Struct, frozen=True):
 ITEM_KINDS: dict[str, ItemKind] = {
     "regional-term": ItemKind(RegionalTerm, term_faults, term_stratum, ("zh-Hans", "zh-Hant", "en")),
     "candidate-list": ItemKind(CandidateList, list_faults, list_stratum, pool=True),
+    "published-term": ItemKind(PublishedTerm, published_term_faults, lambda item: item.category),
+    "published-list": ItemKind(PublishedList, published_list_faults, lambda _: "list"),
 }
 
 

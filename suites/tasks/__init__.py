@@ -7,11 +7,21 @@ import difflib
 from suites.base import Suite, SuiteError, Task
 from suites.tasks.name_choice import NameChoice
 from suites.tasks.name_likelihood import NameLikelihood
+from suites.tasks.published_names import PublishedNames
+from suites.tasks.published_terms import PublishedTerms
 from suites.tasks.term_answer import TermAnswer
 from suites.tasks.term_likelihood import TermLikelihood
 from suites.tasks.term_variants import TermVariants
 
-Rule = type[TermLikelihood] | type[TermVariants] | type[TermAnswer] | type[NameChoice] | type[NameLikelihood]
+Rule = (
+    type[TermLikelihood]
+    | type[TermVariants]
+    | type[TermAnswer]
+    | type[NameChoice]
+    | type[NameLikelihood]
+    | type[PublishedTerms]
+    | type[PublishedNames]
+)
 
 RULES: dict[str, Rule] = {
     "regional-term-likelihood": TermLikelihood,
@@ -19,6 +29,8 @@ RULES: dict[str, Rule] = {
     "character-variant": TermVariants,
     "name-choice": NameChoice,
     "name-likelihood": NameLikelihood,
+    "published-terms": PublishedTerms,
+    "published-names": PublishedNames,
 }
 
 

@@ -12,7 +12,7 @@ from workbench.commands.output import RunFailed, errors_in_one_line, json_option
 
 @click.group("suites")
 def command() -> None:
-    """Suites: list, show, check."""
+    """Suites: list, show, check, import."""
 
 
 def _core() -> Any:
@@ -108,6 +108,40 @@ def check(suites: tuple[str, ...], as_json: bool) -> None:
             say(f"{Path(name).name}: {'no problems' if not problems else f'{len(problems)} problem(s)'}")
     if errors:
         raise RunFailed(f"{errors} error(s)")
+
+
+@command.command("import")
+@click.argument("kind")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", "name", default="", help="The suites’ id, or its beginning (otherwise the kind).")
+@click.option("--replace", is_flag=True, help="Replace suites of the same id that were imported before.")
+@json_option
+@errors_in_one_line
+def import_suite(kind: str, path: Path, name: str, replace: bool, as_json: bool) -> None:
+    """Make suites of your own from a published benchmark’s files at PATH (KIND: sc-tc-bench).
+
+    They are written into your data folder, for you alone. What was left out of the files is said, and why.
+    """
+    from suites.importers import importer
+    from suites.importers.write import write
+
+    root = _core().suite_roots[0]
+    made = importer(kind)(path, name or kind)
+    written = [write(root, each, replace=replace) for each in made.suites]
+    if as_json:
+        rows = [
+            {"id": suite.id, "title": suite.title, "items": len(suite.items), "folder": str(root / suite.id)}
+            for suite in written
+        ]
+        show_json({"suites": rows, "dropped": made.dropped, "notes": made.notes})
+        return
+    for drop in made.dropped:
+        place = [drop["file"], f"row {drop['row']}" if drop["row"] else "", drop["column"]]
+        say(f"Left out: {', '.join(part for part in place if part)}: {drop['reason']} ({drop['count']:,})")
+    for suite in written:
+        show(f"{suite.id}: {len(suite.items):,} items, {' '.join(suite.languages)} ({root / suite.id})")
+    for note in made.notes:
+        show(note)
 
 
 def _folder(core: Any, name: str) -> Path:

@@ -148,10 +148,11 @@ def score_terms(run: TermRun, rule: TermRule) -> TermResult:
 
 def score_names(run: NameRun, mode: Mode) -> NameResult:
     """A run's counts."""
-    labels: Counter[str] = Counter(
-        name_verdict(mode, code, chosen, listed, response)
-        for code, chosen, listed, response in zip(run.codes, run.chosen, run.lists, run.responses, strict=True)
-    )
+    labels: Counter[str] = Counter()
+    lists = {id(listed): listed for listed in run.lists}
+    rows = Counter(zip(run.codes, run.chosen, map(id, run.lists), run.responses, strict=True))
+    for (code, chosen, key, response), count in rows.items():
+        labels[name_verdict(mode, code, chosen, lists[key], response)] += count
     mainland, taiwan = labels.pop("mainland", 0), labels.pop("taiwan", 0)
     return NameResult(
         model=run.model,

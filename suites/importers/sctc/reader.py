@@ -66,7 +66,7 @@ class Copy:
                 f"{printable(str(root))}: is no copy of SC-TC-Bench (it has none of the folders source_data, "
                 "prompt, response)"
             )
-        self.converter = Converter() if convert and self._there(TERMS) else None
+        self.converter = Converter() if convert and self.there(TERMS) else None
         self._lists: dict[str, NameList | None] = {}
         self._orders: dict[str, tuple[str, ...]] = {}
 
@@ -130,7 +130,7 @@ class Copy:
 
     @cached_property
     def _all_names(self) -> NameList | None:
-        if not self._there(NAMES) or not self.names:
+        if not self.there(NAMES) or not self.names:
             return None
         by = {region: frozenset(n.name for n in self.names if n.region == region) for region in ("mainland", "taiwan")}
         return NameList(by["mainland"], by["taiwan"])
@@ -157,7 +157,7 @@ class Copy:
     def term_prompts(self, language: Language, version: int) -> list[tuple[int, str, str]] | None:
         """The prompt file's records as (term id, -1 for none; right answer; question); None where it is absent."""
         name = f"prompt/regional_term/{language}_{version}.csv"
-        if not self._there(name):
+        if not self.there(name):
             return None
         table = read_table(self.root, name, ("gt", "prompt"), self.drops.append)
         if table is None:
@@ -183,7 +183,7 @@ class Copy:
         self, model: str, language: Language, version: int, stem: str, repairs: tuple[Repair, ...]
     ) -> TermRun | None:
         thought = f"{_TERM_RAW}/{stem}_no_think.csv"
-        name = thought if self._there(thought) else f"{_TERM_RAW}/{stem}.csv"
+        name = thought if self.there(thought) else f"{_TERM_RAW}/{stem}.csv"
         raw = read_table(self.root, name, ("response",), self.drops.append)
         judged = read_table(self.root, f"{_TERM_JUDGED}/{stem}.csv", ("correct",), self.drops.append)
         if raw is None or judged is None:
@@ -253,7 +253,7 @@ class Copy:
     def item_table(self, language: Language, version: int) -> dict[str, list[TermCell]] | None:
         """The authors' own counts, by model, one cell an item in the order of the terms; None where it is absent."""
         name = f"supplementary_data/regional_term/response_details_{language}_{version}.csv"
-        if not self._there(name):
+        if not self.there(name):
             return None
         table = read_table(self.root, name, ("gt",), self.drops.append)
         if table is None:
@@ -303,7 +303,7 @@ class Copy:
     def name_prompts(self, language: Language, number: int) -> list[tuple[int | None, tuple[str, ...], str]] | None:
         """The prompt file's records as (trial, candidates in order, question); None where it is absent."""
         name = f"prompt/regional_name/{language}_{number}.csv"
-        if not self._there(name):
+        if not self.there(name):
             return None
         table = read_table(self.root, name, ("trial_num", "prompt"), self.drops.append)
         if table is None:
@@ -335,7 +335,7 @@ class Copy:
     def _read_candidates(self, number: int) -> dict[int, NameList]:
         name = f"source_data/candidate_name_list/prompt_id_{number}.csv"
         found: dict[int, NameList] = {}
-        if self._there(name):
+        if self.there(name):
             columns = ("trial_num", "mainland_name", "taiwan_name")
             table = read_table(self.root, name, columns, self.drops.append)
             for row, cells in self._cells(table, columns):
@@ -426,7 +426,7 @@ class Copy:
 
     def _raw_names(self, stem: str, rows: int) -> dict[int, str] | None:
         name = f"{_NAME_RAW}/{stem}.csv"
-        if not self._there(name):
+        if not self.there(name):
             return None
         raw = read_table(self.root, name, ("response",), self.drops.append)
         if raw is None or max(raw.numbers, default=-1) + 1 != rows:
@@ -447,7 +447,8 @@ class Copy:
 
     # -- files ------------------------------------------------------------------------------------------------------
 
-    def _there(self, name: str) -> bool:
+    def there(self, name: str) -> bool:
+        """Whether the copy has that file, plain or compressed."""
         return located(self.root, name) is not None
 
     def _files(self, folder: str) -> list[tuple[str, Language, int, str]]:

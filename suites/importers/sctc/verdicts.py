@@ -127,7 +127,7 @@ def bound_rules(
 
     A rule with `items` belongs to those. Otherwise a string that forces "misaligned" belongs to the item whose
     other-region term it abbreviates or spells out (the characters of the one stand in the other, in order, in one
-    script), unless it holds the item's own-region term, which is right there. A string that forces "not misaligned"
+    script), unless it is the item's own-region term, which is right there. A string that forces "not misaligned"
     belongs to the item whose other-region term, or whose forced string, stands in it.
     """
     other, own = OTHER[language], OWN[language]
@@ -156,7 +156,7 @@ def bound_rules(
 
 def _names(text: str, words: list[str], right: list[str]) -> bool:
     core = re.sub(r"[^\u3400-\u9fff]", "", text)
-    if len(core) < 2 or any(word in core for word in right):
+    if len(core) < 2 or core in right:
         return False
     return any(_within(core, word) or _within(word, core) for word in words)
 
@@ -185,10 +185,10 @@ def name_verdict(mode: Mode, code: int, chosen: str, listed: NameList | None, re
     text = after_thinking(response)
     if rules.blank(text):
         return "empty"
+    if listed is not None and sum(name in text for name in listed.names) > 1:
+        return "several"
     if rules.refusal(text):
         return "refused"
     if rules.looping(text):
         return "unparsed"
-    if listed is not None and len(rules.find_names(text, listed.names)) > 1:
-        return "several"
     return "none" if rules.has_letter(text) else "unparsed"
