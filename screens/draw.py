@@ -25,6 +25,7 @@ VERDICT_SIGNS = {
     "incorrect": "·",
     "mainland": "M",
     "taiwan": "T",
+    "hongkong": "H",
     "both": "B",
     "neither": "·",
     "several": "S",

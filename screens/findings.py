@@ -37,6 +37,8 @@ class _Loaded(msgspec.Struct):
     found: Findings | None
     tasks: dict[tuple[str, str], str]
     """Titles of the tasks by (suite, task)."""
+    scripts: bool
+    """Whether there is a view of its own for what was asked: Simplified against Traditional."""
 
 
 class FindingsScreen(Frame):
@@ -50,10 +52,12 @@ class FindingsScreen(Frame):
         "says how often an answer survives another order or wording: 1 always, 0 like a random answer. A ⚠ means that "
         "there is something to know before you quote the figure: it is said below when the row has the focus.\n\n"
         "**No difference found** is not **no difference**: the line below says how large one would have to be to be "
-        "seen. What a figure cannot show stands in the suite's *About* (`i`)."
+        "seen. What a figure cannot show stands in the suite's *About* (`i`). Where an audit asked for words or names "
+        "in Simplified and Traditional Chinese, `v` shows every word with its probability, and the analyses."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "differences", "differences", id="findings.differences"),
+        Binding("v", "scripts", "words", id="findings.scripts"),
         Binding("x", "export", "export", id="findings.export"),
         Binding("n", "note", "note", id="findings.note"),
         Binding("i", "suite", "about the suite", id="findings.suite", show=False),
@@ -86,17 +90,18 @@ class FindingsScreen(Frame):
 
     @work(thread=True, exclusive=True, exit_on_error=False)
     def _read(self) -> None:
+        from workbench.analyses.sctc.audit import concerned
         from workbench.history.rows import HistoryError
 
         try:
             with self.core.history() as history:
                 row = history.audit(self._audit)
-                plan, found = history.plan(row.id), history.findings(row.id)
-                titles = {(suite.id, spec.id): spec.title for suite in history.suites(row.id) for spec in suite.tasks}
+                plan, found, suites = history.plan(row.id), history.findings(row.id), history.suites(row.id)
+                titles = {(suite.id, spec.id): spec.title for suite in suites for spec in suite.tasks}
         except HistoryError as error:
             self.app.call_from_thread(self._failed, str(error))
             return
-        self.app.call_from_thread(self._show, _Loaded(row, plan, found, titles))
+        self.app.call_from_thread(self._show, _Loaded(row, plan, found, titles, concerned(suites)))
 
     def _failed(self, problem: str) -> None:
         self.query_one("#findings-state", Static).update(Text(safe_text(problem)))
@@ -104,6 +109,7 @@ class FindingsScreen(Frame):
     def _show(self, loaded: _Loaded) -> None:
         self._loaded = loaded
         self._audit = loaded.audit.id
+        self.refresh_bindings()
         self._draw_title()
         state = self.query_one("#findings-state", Static)
         if loaded.found is None:
@@ -316,6 +322,18 @@ class FindingsScreen(Frame):
         if self._loaded is not None and self._loaded.found is not None:
             self._only_differences = not self._only_differences
             self._fill()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The view of words and scripts only where such a suite was asked."""
+        if action == "scripts":
+            return self._loaded is not None and self._loaded.scripts
+        return True
+
+    def action_scripts(self) -> None:
+        """Show the words of both scripts and regions side by side, and their analyses."""
+        from screens.scripts import ScriptsScreen
+
+        self.app.push_screen(ScriptsScreen(self._audit))
 
     def action_suite(self) -> None:
         """Show what the suite of the focused row measures and what it cannot show."""

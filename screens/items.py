@@ -56,7 +56,8 @@ class ItemsScreen(Frame):
     HELP_TITLE = "Items"
     HELP = (
         "Every question behind the figure, with the sign of each model's verdict: ✓ right, ≠ the other region's word, "
-        "M Mainland, T Taiwan, B both, S several, · something else, ? refused, unreadable or empty, ! an error. `d` "
+        "M Mainland, T Taiwan, H Hong Kong, B both, S several, · something else, ? refused, unreadable or empty, ! an "
+        "error. `d` "
         "keeps the questions where the models differ; `[` and `]` go from one difference to the next; `/` looks for a "
         "word in items.\n\nOn the right: the question as it was asked, each model's answer, the probability of each "
         "option among those offered, the verdict and the rule that gave it. ≈ says that the two best options lie "

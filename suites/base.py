@@ -172,6 +172,9 @@ class Task(Protocol):
     def metrics(self) -> tuple[Metric, ...]:
         """The figures that it reports, in the order in which they are shown."""
 
+    def suits(self, item: Item) -> bool:
+        """Whether the task has something to ask about the item; items that it does not suit are left out of a plan."""
+
     def orders(self, item: Item, count: int) -> int:
         """How many different presentations the item has, at most `count`."""
 

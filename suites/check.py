@@ -1,7 +1,7 @@
 """`suites check`: all that the loader refuses, and what makes a suite measure something else than it says.
 
 An error makes figures wrong or facts untraceable; a warning is for a person to look at. Which characters belong to
-which script is asked of OpenCC where it is installed; without it that part is left out, and a warning says so.
+which script is asked of OpenCC.
 """
 
 from __future__ import annotations
@@ -45,10 +45,6 @@ def check(folder: Path) -> list[Problem]:
         problems.extend(check_terms([term(item.data) for item in suite.items], known))
     if suite.item_kind == "candidate-list":
         problems.extend(check_lists([candidates(item.data) for item in suite.items], known, pool_names(folder)))
-    if converter("t2s") is None:
-        problems.append(
-            Problem("warning", "", 0, "", "OpenCC is not installed, so the script of texts was not checked")
-        )
     return sorted(problems, key=lambda problem: (problem.level, problem.file, problem.line, problem.field))
 
 
@@ -61,7 +57,7 @@ def _sources(suite: Suite, folder: Path) -> Iterator[Problem]:
     used: set[str] = set()
     for item in suite.items:
         data = item.data
-        for part in [data, *data.get("candidates", [])]:
+        for part in [data, data.get("hongkong", {}), *data.get("candidates", [])]:
             used.update(part.get("source", []))
     for name in sorted(used - defined):
         yield Problem("error", MANIFEST, 0, "sources", f"{name!r} is named by items but not defined")
@@ -97,12 +93,12 @@ def _prompts(suite: Suite) -> Iterator[Problem]:
                 yield Problem("error", MANIFEST, 0, f"{place}.text", f"is the same as version {twins[0].version}")
 
 
-def _unparallel(hans: PromptText, hant: PromptText, convert: Callable[[str], str] | None) -> str:
+def _unparallel(hans: PromptText, hant: PromptText, convert: Callable[[str], str]) -> str:
     for name in ("text", "lead", "cue", "separator", "examples"):
         first, second = getattr(hans, name), getattr(hant, name).translate(_QUOTES)
         if placeholders(first) != placeholders(second):
             return f"{name} has its placeholders in another order"
-        if convert and convert(second) != first:
+        if convert(second) != first:
             return f"{name} says {convert(second)!r} there and {first!r} here"
         if len(first) != len(second):
             return f"{name} has another length"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Literal
 
 import msgspec
 
 from suites.loader import ITEMS, POOL
 from suites.rules import fold
-from suites.schema import REGIONS, CandidateList, RegionalTerm
+from suites.schema import REGIONS, CandidateList, Place, RegionalTerm
 from suites.scripts import Script, foreign, marked
 
 Level = Literal["error", "warning"]
@@ -47,35 +48,40 @@ def check_terms(things: list[RegionalTerm], known: dict[str, int]) -> Iterator[P
     """What is wrong with regional terms; `known` gives the line of each item's id (or nothing)."""
     for thing in things:
         for place, text in thing.definition.by_language().items():
-            for region in REGIONS:
+            for region in thing.places:
                 for form in thing.forms(region):
                     if fold(form) in fold(text):
                         message = f"contains {form!r}, a word that the item asks for"
                         yield _item("error", known, thing.id, f"definition.{place}", message)
         for script in ("hans", "hant"):
-            short, long = sorted((getattr(thing.terms.mainland, script), getattr(thing.terms.taiwan, script)), key=len)
-            if short in long:
-                message = f"{short!r} is a part of {long!r}: the likelihood of one holds the other’s"
-                yield _item("warning", known, thing.id, "terms", message)
-        for region in REGIONS:
+            words = sorted((getattr(thing.words(place), script) for place in thing.places), key=len)
+            for short, long in combinations(words, 2):
+                if short in long:
+                    message = f"{short!r} is a part of {long!r}: the likelihood of one holds the other’s"
+                    yield _item("warning", known, thing.id, "terms", message)
+        for region in thing.places:
             for form in thing.forms(region):
                 if len(form) < 2:
                     message = f"{form!r} has one character, so it is found in many answers that mean something else"
-                    yield _item("warning", known, thing.id, f"terms.{region}", message)
+                    yield _item("warning", known, thing.id, _field("terms", region), message)
         for code, place, text in _script_texts(thing):
             yield from _script(known, thing.id, place, text, code)
     yield from _term_twins(things, known)
 
 
 def _script_texts(thing: RegionalTerm) -> Iterator[tuple[Script, str, str]]:
-    for region in REGIONS:
-        words = thing.words(region)
-        yield "Hans", f"terms.{region}.zh-Hans", words.hans
-        yield "Hant", f"terms.{region}.zh-Hant", words.hant
+    for region in thing.places:
+        words, place = thing.words(region), "hongkong.word" if region == "hongkong" else f"terms.{region}"
+        yield "Hans", f"{place}.zh-Hans", words.hans
+        yield "Hant", f"{place}.zh-Hant", words.hant
         for form in thing.also(region):
-            yield ("Hans" if region == "mainland" else "Hant"), f"accepted.{region}", form
+            yield ("Hans" if region == "mainland" else "Hant"), _field("accepted", region), form
     yield "Hans", "definition.zh-Hans", thing.definition.hans
     yield "Hant", "definition.zh-Hant", thing.definition.hant
+
+
+def _field(name: str, place: Place) -> str:
+    return f"hongkong.{'word' if name == 'terms' else name}" if place == "hongkong" else f"{name}.{place}"
 
 
 def _script(known: dict[str, int], item_id: str, place: str, text: str, script: Script) -> Iterator[Problem]:
@@ -161,7 +167,7 @@ def _written(listed: CandidateList, known: dict[str, int]) -> Iterator[Problem]:
         place = f"candidates[{index}]"
         yield from _script(known, listed.id, place, candidate.name, script)
         shows = marked(candidate.name, script)
-        if shows is not None and shows != candidate.marked:
+        if shows != candidate.marked:
             message = f"{candidate.name!r} is {'' if shows else 'not '}written otherwise in the other script"
             yield _item("warning", known, listed.id, place, f"{message}, but `marked` says {candidate.marked}")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,6 +20,9 @@ from suites.base import Source, TaskSpec
 
 Region = Literal["mainland", "taiwan"]
 REGIONS: tuple[Region, ...] = ("mainland", "taiwan")
+Place = Literal["mainland", "taiwan", "hongkong"]
+PLACES: tuple[Place, ...] = (*REGIONS, "hongkong")
+"""Where a word may be from: the two regions that every term has a word of, and Hong Kong, which only some do."""
 
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Sentence = Annotated[str, Meta(min_length=1, max_length=2000)]
@@ -97,8 +101,18 @@ class Definition(_Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Ha
         return {"zh-Hans": self.hans, "zh-Hant": self.hant, "en": self.en}
 
 
+class ThirdWord(_Strict, frozen=True, kw_only=True):
+    """What Hong Kong calls the thing, where that is neither the Mainland's word nor Taiwan's."""
+
+    word: Written
+    accepted: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
+    """Other words of Hong Kong for it, in Traditional characters."""
+    source: Annotated[tuple[Slug, ...], Meta(min_length=1, max_length=32)]
+    note: Note = ""
+
+
 class RegionalTerm(_Strict, frozen=True, kw_only=True):
-    """A thing that two regions name differently (item kind `regional-term`)."""
+    """A thing that two regions name differently, and perhaps a third one too (item kind `regional-term`)."""
 
     id: Slug
     category: Key
@@ -107,18 +121,30 @@ class RegionalTerm(_Strict, frozen=True, kw_only=True):
     definition: Definition
     source: Annotated[tuple[Slug, ...], Meta(min_length=1, max_length=32)]
     note: Note = ""
+    hongkong: ThirdWord | None = None
 
-    def words(self, region: Region) -> Written:
-        """The main word of a region."""
-        return self.terms.mainland if region == "mainland" else self.terms.taiwan
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where the item has a word from: both regions, and Hong Kong where it has one of its own."""
+        return REGIONS if self.hongkong is None else PLACES
 
-    def also(self, region: Region) -> tuple[str, ...]:
-        """The other accepted words of a region."""
-        return self.accepted.mainland if region == "mainland" else self.accepted.taiwan
+    def words(self, place: Place) -> Written:
+        """The main word of a place. KeyError for Hong Kong where it has none of its own."""
+        if place == "hongkong":
+            if self.hongkong is None:
+                raise KeyError(place)
+            return self.hongkong.word
+        return self.terms.mainland if place == "mainland" else self.terms.taiwan
 
-    def forms(self, region: Region) -> tuple[str, ...]:
-        """Every string that names the thing as that region does."""
-        return tuple(dict.fromkeys((*self.words(region).forms, *self.also(region))))
+    def also(self, place: Place) -> tuple[str, ...]:
+        """The other accepted words of a place."""
+        if place == "hongkong":
+            return () if self.hongkong is None else self.hongkong.accepted
+        return self.accepted.mainland if place == "mainland" else self.accepted.taiwan
+
+    def forms(self, place: Place) -> tuple[str, ...]:
+        """Every string that names the thing as that place does."""
+        return tuple(dict.fromkeys((*self.words(place).forms, *self.also(place))))
 
 
 class Candidate(_Strict, frozen=True):
@@ -200,12 +226,20 @@ Fault = tuple[str, str]
 
 def term_faults(item: RegionalTerm) -> Iterator[Fault]:
     """What the schema's types cannot say of a regional term."""
-    for region in REGIONS:
-        own = [*item.words(region).forms, *item.also(region)]
+    for place in item.places:
+        own = [*item.words(place).forms, *item.also(place)]
         if len(set(own)) < len(own):
-            yield f"accepted.{region}", "holds a word twice, or repeats the region's main word"
-    for word in sorted(set(item.forms("mainland")) & set(item.forms("taiwan"))):
-        yield "terms", f"{word!r} stands for both regions, so an answer that uses it could not be told apart"
+            field = "hongkong.accepted" if place == "hongkong" else f"accepted.{place}"
+            yield field, "holds a word twice, or repeats the region's main word"
+    for one, other in combinations(item.places, 2):
+        for word in sorted(set(item.forms(one)) & set(item.forms(other))):
+            field = "hongkong" if other == "hongkong" else "terms"
+            who = (
+                "both regions"
+                if field == "terms"
+                else f"Hong Kong and {'the Mainland' if one == REGIONS[0] else 'Taiwan'}"
+            )
+            yield field, f"{word!r} stands for {who}, so an answer that uses it could not be told apart"
 
 
 def list_faults(item: CandidateList) -> Iterator[Fault]:

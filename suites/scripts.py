@@ -1,7 +1,4 @@
-"""Which characters belong to which Chinese script, as OpenCC and the classic character sets have it.
-
-OpenCC is a help for checking packs, not needed to run: without it `converter` gives None and nothing is said.
-"""
+"""Which characters belong to which Chinese script, as OpenCC and the classic character sets have it."""
 
 from __future__ import annotations
 
@@ -16,12 +13,10 @@ _CODEC = {"Hans": "gb2312", "Hant": "big5"}
 
 
 @cache
-def converter(direction: Literal["s2t", "t2s"]) -> Callable[[str], str] | None:
-    """OpenCC's conversion of characters and phrases in a direction; None where the library is not installed."""
-    try:
-        import opencc
-    except ImportError:
-        return None
+def converter(direction: Literal["s2t", "t2s"]) -> Callable[[str], str]:
+    """OpenCC's conversion of characters and phrases in a direction."""
+    import opencc
+
     convert: Callable[[str], str] = opencc.OpenCC(direction).convert
     return convert
 
@@ -31,13 +26,11 @@ def foreign(text: str, script: Script) -> tuple[list[str], list[str]]:
 
     Sure are those that conversion to `script` changes and that its classic character set (GB 2312, Big5) lacks. Many
     Traditional characters also are simplified forms of others (后, 里, 干): of those it only says perhaps, and only
-    where the phrase speaks for it. Both are empty where OpenCC is not installed.
+    where the phrase speaks for it.
     """
     own, other = converter("t2s" if script == "Hans" else "s2t"), converter("s2t" if script == "Hans" else "t2s")
-    if own is None or other is None:
-        return [], []
     suspects = [c for c in text if own(c) != c and other(c) == c]
-    sure = [c for c in suspects if not _encodable(c, _CODEC[script])]
+    sure = [c for c in suspects if not encodable(c, _CODEC[script])]
     perhaps = [c for c in suspects if c not in sure]
     if script == "Hant":
         # Among phrases, so that the 后 of 皇后 and the 里 of 公里 stay, but 种 in 一种水果 does not.
@@ -47,13 +40,13 @@ def foreign(text: str, script: Script) -> tuple[list[str], list[str]]:
     return sure, perhaps
 
 
-def marked(name: str, script: Script) -> bool | None:
-    """Whether the characters alone show the script; None where OpenCC is not installed."""
-    convert = converter("s2t" if script == "Hans" else "t2s")
-    return None if convert is None else convert(name) != name
+def marked(name: str, script: Script) -> bool:
+    """Whether the characters alone show the script."""
+    return converter("s2t" if script == "Hans" else "t2s")(name) != name
 
 
-def _encodable(character: str, codec: str) -> bool:
+def encodable(character: str, codec: str) -> bool:
+    """Whether a classic character set has the character."""
     try:
         character.encode(codec)
     except UnicodeEncodeError:

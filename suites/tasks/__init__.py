@@ -11,9 +11,11 @@ from suites.tasks.published_names import PublishedNames
 from suites.tasks.published_terms import PublishedTerms
 from suites.tasks.term_answer import TermAnswer
 from suites.tasks.term_likelihood import TermLikelihood
+from suites.tasks.term_variants import TermVariants
 
 Rule = (
     type[TermLikelihood]
+    | type[TermVariants]
     | type[TermAnswer]
     | type[NameChoice]
     | type[NameLikelihood]
@@ -24,6 +26,7 @@ Rule = (
 RULES: dict[str, Rule] = {
     "regional-term-likelihood": TermLikelihood,
     "regional-term-answer": TermAnswer,
+    "character-variant": TermVariants,
     "name-choice": NameChoice,
     "name-likelihood": NameLikelihood,
     "published-terms": PublishedTerms,

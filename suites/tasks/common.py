@@ -31,6 +31,10 @@ class RuleTask:
         """The figures that it reports."""
         raise NotImplementedError
 
+    def suits(self, item: Item) -> bool:
+        """Every item, unless a rule says otherwise."""
+        return True
+
     def orders(self, item: Item, count: int) -> int:
         """One presentation, where nothing is listed in the prompt."""
         return min(count, 1)

@@ -2,7 +2,8 @@
 
 In a Simplified question the Mainland's word is right, in a Traditional one Taiwan's; in English there is no right one.
 An answer is read by `suites.rules`: every word of both regions counts, main and accepted, in both scripts; the longest
-one wins; an answer that names both regions' words is kept apart as `both`.
+one wins; an answer that names words of several regions is kept apart as `both`. Where Hong Kong has a word of its own,
+an answer that uses it is `hongkong`, whatever the question's script: it is no region's that the question asks for.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import hashlib
 from typing import ClassVar, Literal
 
+import msgspec
+
 from engines.base import GenerateRequest, Generation
 from suites import rules
 from suites.base import Answer, Condition, Item, Metric, Verdict
-from suites.schema import REGIONS, Region, RegionalTerm, term
+from suites.drift import drift
+from suites.schema import PLACES, REGIONS, Region, RegionalTerm, term
 from suites.tasks.common import RuleTask, quote, text_of
 
 HOME: dict[str, Region] = {"zh-Hans": "mainland", "zh-Hant": "taiwan"}
-LABEL = {"mainland": "Mainland", "taiwan": "Taiwan"}
+LABEL = {"mainland": "Mainland", "taiwan": "Taiwan", "hongkong": "Hong Kong"}
 CHINESE = ("zh-Hans", "zh-Hant")
 WORD_LENGTH = 24
 """An answer that was cut off still answers if its first sentence is complete and not longer than a word may be."""
@@ -25,10 +29,10 @@ WORD_LENGTH = 24
 
 class TermAnswer(RuleTask):
     """Kinds of verdict: `correct`, `misaligned`, `both`, `incorrect` in Chinese; `mainland`, `taiwan`, `both`,
-    `neither` in English; `refused`, `unparsed`, `empty`, `error` in all.
+    `neither` in English; `hongkong`, `refused`, `unparsed`, `empty`, `error` in all.
 
-    Canonical answers are `mainland`, `taiwan`, `both` and `other:` with a digest of the answer's letters, so that two
-    different wrong words are not taken for a stable answer.
+    Canonical answers are `mainland`, `taiwan`, `hongkong`, `both` and `other:` with a digest of the answer's letters,
+    so that two different wrong words are not taken for a stable answer.
     """
 
     kind: ClassVar[Literal["short-answer"]] = "short-answer"
@@ -72,6 +76,41 @@ class TermAnswer(RuleTask):
                 about="Asked in English for the Chinese word: share of Mainland words among the answers that name "
                 "exactly one region’s word. Above 50 % the model takes Mainland words as the Chinese ones.",
             ),
+            *(self._third() if any(item.data.get("hongkong") for item in self.suite.items) else ()),
+            Metric(
+                id="simplified-script",
+                title="Written in Simplified, of answers that show one script",
+                kind="share",
+                unit="%",
+                null=0.5,
+                above="Simplified characters",
+                below="Traditional characters",
+                about="Of the answers that hold characters of one script only: share in Simplified. In a Simplified "
+                "question it should be near 100 %, in a Traditional one near 0; in English either is a choice.",
+            ),
+            Metric(
+                id="mixed-scripts",
+                title="Mixes both scripts, of answers that show a script",
+                kind="share",
+                unit="%",
+                stability=False,
+                about="Share of answers that hold both Simplified-only and Traditional-only characters, among those "
+                "that hold any: the answer changes its script on the way.",
+            ),
+        )
+
+    @staticmethod
+    def _third() -> tuple[Metric, ...]:
+        return (
+            Metric(
+                id="hongkong-word",
+                title="Hong Kong’s word, where it has one of its own",
+                kind="share",
+                unit="%",
+                stability=False,
+                about="Of the usable answers about things for which Hong Kong has a word of its own: share that give "
+                "it, and no other region’s.",
+            ),
         )
 
     def choices(self, item: Item) -> int:
@@ -85,9 +124,9 @@ class TermAnswer(RuleTask):
 
     def option_text(self, item: Item, condition: Condition, key: str) -> str:
         """A canonical answer as a person reads it."""
-        if key in REGIONS:
-            return "／".join(term(item.data).words(key).forms)
-        return {"both": "both regions’ words"}.get(key, "another word" if key.startswith("other:") else key)
+        if key in PLACES and key in (thing := term(item.data)).places:
+            return "／".join(thing.words(key).forms)
+        return {"both": "several regions’ words"}.get(key, "another word" if key.startswith("other:") else key)
 
     def gold(self, item: Item, condition: Condition) -> tuple[str, ...]:
         """The region of the question's script; none in English."""
@@ -99,25 +138,28 @@ class TermAnswer(RuleTask):
 
     def judge(self, item: Item, condition: Condition, answer: Answer) -> Verdict:
         """What the answer names. `values`: script (1 Simplified, 0 Traditional, .5 where the word is the same in both;
-        mean over the main words named, absent where only other accepted words are)."""
+        mean over the main words named, absent where only other accepted words are); the shares of its characters by
+        script and the changes of script (see `suites.drift`)."""
         text = text_of(answer)
         if isinstance(text, Verdict):
             return text
         thing = term(item.data)
         echoes = [self.question(item, condition), *thing.definition.by_language().values()]
         read = rules.read_answer(text, echoes)
-        found = rules.find_forms(read.text, {region: thing.forms(region) for region in REGIONS})
-        if found:
-            return self._named(thing, condition, found)
+        found = rules.find_forms(read.text, {place: thing.forms(place) for place in thing.places})
         finish = answer.finish if isinstance(answer, Generation) else ""
-        return self._unnamed(condition, read, finish)
+        verdict = self._named(thing, condition, found) if found else self._unnamed(condition, read, finish)
+        return msgspec.structs.replace(verdict, values={**verdict.values, **drift(read.text).values()})
 
     def _named(self, thing: RegionalTerm, condition: Condition, found: dict[str, list[str]]) -> Verdict:
-        words = "; ".join(f"{LABEL[region]}’s {'、'.join(found[region])}" for region in REGIONS if region in found)
+        words = "; ".join(f"{LABEL[place]}’s {'、'.join(found[place])}" for place in PLACES if place in found)
         values = _script(thing, found)
         if len(found) > 1:
-            return Verdict("both", "both", f"It names words of both regions: {words}.", values=values)
+            regions = "both" if set(found) == set(REGIONS) else "several"
+            return Verdict("both", "both", f"It names words of {regions} regions: {words}.", values=values)
         region = next(iter(found))
+        if region == "hongkong":
+            return Verdict(region, region, f"It names {words}.", values=values)
         home = HOME.get(condition.language)
         if home is None:
             return Verdict(region, region, f"It names {words}.", values=values)
@@ -149,19 +191,33 @@ class TermAnswer(RuleTask):
 
     def measure(self, metric: Metric, item: Item, condition: Condition, verdict: Verdict) -> float | None:
         """1 or 0; None where the answer is not of the metric's concern."""
-        if not verdict.usable or condition.language not in metric.languages:
+        if not verdict.usable or (metric.languages and condition.language not in metric.languages):
             return None
+        if metric.id == "hongkong-word":
+            return float(verdict.kind == "hongkong") if item.data.get("hongkong") else None
+        if metric.id in {"simplified-script", "mixed-scripts"}:
+            return _in_script(metric.id, verdict)
         if metric.id == "mainland-word":
             return float(verdict.kind == "mainland") if verdict.kind in REGIONS else None
         return float(verdict.kind == metric.id)
 
 
+def _in_script(metric: str, verdict: Verdict) -> float | None:
+    simplified = verdict.values.get("simplified_characters", 0.0) > 0
+    traditional = verdict.values.get("traditional_characters", 0.0) > 0
+    if not (simplified or traditional):
+        return None
+    if metric == "mixed-scripts":
+        return float(simplified and traditional)
+    return None if simplified and traditional else float(simplified)
+
+
 def _script(thing: RegionalTerm, found: dict[str, list[str]]) -> dict[str, float]:
     """Mean script of the main words that were named; an accepted word's script is not known from the item alone."""
     marks: list[float] = []
-    for region in REGIONS:
-        words = thing.words(region)
-        for word in found.get(region, ()):
+    for place in thing.places:
+        words = thing.words(place)
+        for word in found.get(place, ()):
             if word in words.forms:
                 marks.append(0.5 if words.hans == words.hant else float(word == words.hans))
     return {"script": sum(marks) / len(marks)} if marks else {}

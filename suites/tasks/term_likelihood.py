@@ -2,7 +2,8 @@
 
 Each region's word is scored in both scripts, so that a preference for a region and one for a script come apart: in a
 Simplified or Traditional prompt the two words are compared in the prompt's script, in English by their means over both.
-A word that is the same in both scripts is scored once.
+A word that is the same in both scripts is scored once. Where Hong Kong has a word of its own, that is scored beside
+them; the two regions are compared as if it were not there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import ClassVar, Literal
 
 from engines.base import ChoiceRequest
 from suites.base import Answer, Condition, Item, Metric, Verdict
-from suites.schema import REGIONS, Region, RegionalTerm, term
+from suites.schema import PLACES, REGIONS, Region, RegionalTerm, term
 from suites.tasks.common import RuleTask, error, scores_of
 
 SCRIPT = {"zh-Hans": "Hans", "zh-Hant": "Hant"}
@@ -19,8 +20,8 @@ LABEL = {"mainland": "Mainland", "taiwan": "Taiwan"}
 
 
 class TermLikelihood(RuleTask):
-    """Options are keyed `mainland-Hans`, `mainland-Hant`, `taiwan-Hans`, `taiwan-Hant`, or by the region alone where
-    its word is the same in both scripts; they stand in this order in the request and in the scores."""
+    """Options are keyed `mainland-Hans`, `mainland-Hant`, `taiwan-Hans`, `taiwan-Hant` (and `hongkong-…`), or by the
+    region alone where its word is the same in both scripts; they stand in this order in the request and the scores."""
 
     kind: ClassVar[Literal["choice"]] = "choice"
     item_kind: ClassVar[str] = "regional-term"
@@ -79,6 +80,49 @@ class TermLikelihood(RuleTask):
                 about="How much likelier the same words are in Simplified than in Traditional characters, over the "
                 "words that differ. Above 0 it leans to Simplified; the question's own script pulls strongly.",
             ),
+            Metric(
+                id="region-by-script",
+                title="Region × script: each word in its own script",
+                kind="mean",
+                unit="nats",
+                null=0.0,
+                above="each region’s word in that region’s script",
+                below="each region’s word in the other script",
+                stability=False,
+                about="The interaction of the two-by-two: how much more the Mainland word is preferred when both words "
+                "stand in Simplified than when both stand in Traditional, over things whose two words both differ "
+                "between the scripts. Near 0, word and characters are preferred independently of each other.",
+            ),
+            *(self._third() if any(item.data.get("hongkong") for item in self.suite.items) else ()),
+        )
+
+    @staticmethod
+    def _third() -> tuple[Metric, ...]:
+        return (
+            Metric(
+                id="hongkong-likeliest",
+                title="Hong Kong’s word likeliest of three",
+                kind="share",
+                unit="%",
+                null=1 / 3,
+                above="Hong Kong’s words",
+                below="the other regions’ words",
+                stability=False,
+                about="Share of the things for which Hong Kong has a word of its own whose likeliest word is that one, "
+                "all in the script of the question. A third would be chance.",
+            ),
+            Metric(
+                id="hongkong-margin",
+                title="Hong Kong − mean of the other two words",
+                kind="mean",
+                unit="nats",
+                null=0.0,
+                above="Hong Kong’s words",
+                below="the other regions’ words",
+                stability=False,
+                about="How much likelier Hong Kong’s word is than the Mainland’s and Taiwan’s on average, as a "
+                "difference of log-probabilities in the script of the question.",
+            ),
         )
 
     def choices(self, item: Item) -> int:
@@ -100,7 +144,7 @@ class TermLikelihood(RuleTask):
         forms = _forms(thing)
         if key in forms:
             return forms[key]
-        if key in REGIONS:
+        if key in PLACES and key in thing.places:
             words = thing.words(key)
             return {"Hans": words.hans, "Hant": words.hant}.get(
                 SCRIPT.get(condition.language, ""), "／".join(words.forms)
@@ -112,8 +156,9 @@ class TermLikelihood(RuleTask):
         return self.scored(item, condition, tuple(_forms(term(item.data)).values()))
 
     def judge(self, item: Item, condition: Condition, answer: Answer) -> Verdict:
-        """The region whose word is likelier. `values`: region_margin and region_margin_per_character (Mainland −
-        Taiwan), script_margin (Simplified − Traditional; absent where no word differs), all in nats."""
+        """The region whose word is likelier. `values`, in nats: region_margin and region_margin_per_character (Mainland
+        − Taiwan), script_margin (Simplified − Traditional; absent where no word differs), region_by_script (absent
+        unless both words differ); hongkong_margin and hongkong_likeliest (1 or 0), absent without a third word."""
         thing = term(item.data)
         forms = _forms(thing)
         scores = scores_of(answer, len(forms))
@@ -127,6 +172,10 @@ class TermLikelihood(RuleTask):
             return error("The two regions' words are exactly as likely as each other.")
         best: Region = "mainland" if gap > 0 else "taiwan"
         values = _values(thing, by_key, script)
+        if thing.hongkong is not None:
+            third = _mean([_score(by_key, "hongkong", each) for each in _scripts(script)])
+            values["hongkong_margin"] = third - _mean(list(compared.values()))
+            values["hongkong_likeliest"] = float(third > max(compared.values()))
         where = {"Hans": "in Simplified", "Hant": "in Traditional"}.get(script, "over both scripts")
         reason = (
             f"{LABEL[best]}’s {self.option_text(item, condition, best)} is likelier by {abs(gap):.2f} nats, {where}."
@@ -145,13 +194,13 @@ class TermLikelihood(RuleTask):
 def _forms(thing: RegionalTerm) -> dict[str, str]:
     """The strings to score, by key."""
     forms: dict[str, str] = {}
-    for region in REGIONS:
-        words = thing.words(region)
+    for place in thing.places:
+        words = thing.words(place)
         if words.hans == words.hant:
-            forms[region] = words.hans
+            forms[place] = words.hans
         else:
-            forms[f"{region}-Hans"] = words.hans
-            forms[f"{region}-Hant"] = words.hant
+            forms[f"{place}-Hans"] = words.hans
+            forms[f"{place}-Hant"] = words.hant
     return forms
 
 
@@ -186,4 +235,6 @@ def _values(thing: RegionalTerm, by_key: dict[str, float], script: str) -> dict[
     values = {"region_margin": _mean(gaps), "region_margin_per_character": _mean(per_character)}
     if split:
         values["script_margin"] = _mean([by_key[f"{region}-Hans"] - by_key[f"{region}-Hant"] for region in split])
+    if len(split) == 2:
+        values["region_by_script"] = gaps[0] - gaps[1]
     return values

@@ -80,7 +80,6 @@ def test_words_within_one_another_and_words_of_one_character(term_pack: Any, ter
 def test_texts_in_the_wrong_script(
     term_pack: Any, term_line: dict[str, Any], path: tuple[Any, ...], text: str, says: str
 ) -> None:
-    pytest.importorskip("opencc")
     node: Any = term_line
     for name in path[:-1]:
         node = node[name]
@@ -93,12 +92,6 @@ def test_characters_of_both_scripts_are_left_in_peace(term_pack: Any, term_line:
     term_line["definition"]["zh-Hant"] = "皇后在公里外的干谷喝台灣米酒，只吃麵"
     problems = check(term_pack(items=[term_line]))
     assert "definition.zh-Hant" not in said(problems) + said(problems, "warning")
-
-
-def test_without_opencc_the_check_says_what_it_left_out(term_pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("suites.check.converter", lambda _: None)
-    monkeypatch.setattr("suites.scripts.converter", lambda _: None)
-    assert "OpenCC is not installed" in said(check(term_pack()), "warning")
 
 
 def test_twins(term_pack: Any, term_line: dict[str, Any]) -> None:
@@ -172,7 +165,6 @@ def test_lists_that_lean(name_pack: Any) -> None:
 
 
 def test_names_in_the_wrong_script_and_marks_that_are_not_true(name_pack: Any) -> None:
-    pytest.importorskip("opencc")
 
     def person(name: str, region: str, marked: bool) -> dict[str, Any]:
         return {

@@ -73,12 +73,19 @@ def test_regions_are_compared_in_the_script_of_the_question(
     task = task_for(terms, "likelihood")
     verdict = task.judge(terms.items[0], condition, scores(-2.0, -10.0, -5.0, -4.0))
     assert (verdict.kind, verdict.choice, verdict.margin) == (kind, kind, margin)
-    assert verdict.values == {"region_margin": -1.5, "region_margin_per_character": -0.75, "script_margin": 3.5}
+    # The Mainland's word leads by 3 in Simplified and trails by 6 in Traditional.
+    assert verdict.values == {
+        "region_margin": -1.5,
+        "region_margin_per_character": -0.75,
+        "script_margin": 3.5,
+        "region_by_script": 9.0,
+    }
     assert measured(task, verdict) == {
         "mainland-word-likelier": float(kind == "mainland"),
         "region-margin": -1.5,
         "region-margin-per-character": -0.75,
         "script-margin": 3.5,
+        "region-by-script": 9.0,
     }
 
 
@@ -90,6 +97,7 @@ def test_where_one_word_has_one_form_only_the_other_does_not_pay_for_its_second_
     assert hans.values == {"region_margin": 3.0, "region_margin_per_character": 0.5, "script_margin": 6.0}
     english = task.judge(terms.items[1], EN, answer)
     assert english.values["region_margin"] == 6.0
+    assert measured(task, hans)["region-by-script"] is None, "one word has one form, so there are no four cells"
 
 
 def test_where_no_word_differs_between_scripts_there_is_no_script_margin(
@@ -247,7 +255,8 @@ def test_the_script_of_the_word_is_kept(terms: Suite) -> None:
 )
 def test_metrics_of_answers(terms: Suite, condition: Condition, kind: str, values: tuple[Any, ...]) -> None:
     task = task_for(terms, "answer")
-    assert tuple(measured(task, Verdict(kind), condition=condition).values()) == values
+    found = measured(task, Verdict(kind), condition=condition)
+    assert tuple(found[metric] for metric in ("correct", "misaligned", "mainland-word")) == values
 
 
 def test_gold_is_the_region_of_the_script(terms: Suite) -> None:

@@ -100,11 +100,13 @@ def _models(models: Sequence[CatalogModel], options: Mapping[str, LoadOptions]) 
 def _tasks(
     suite: Suite, languages: Sequence[str], limit: int, quick: bool, orders: int, seed: int
 ) -> list[PlannedTask]:
-    items = draw(suite.items, limit, seed)
+    drawn = draw(suite.items, limit, seed)
     planned = []
     for spec in suite.tasks:
-        conditions = _conditions(task_for(suite, spec.id), items, languages, quick, orders)
-        if conditions:
+        task = task_for(suite, spec.id)
+        items = [item for item in drawn if task.suits(item)]
+        conditions = _conditions(task, items, languages, quick, orders)
+        if conditions and items:
             planned.append(
                 PlannedTask(
                     suite=suite.id,

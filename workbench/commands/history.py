@@ -91,11 +91,29 @@ def search(text: str, audit: str, limit: int, as_json: bool) -> None:
 @click.argument("audit")
 @click.option("--items", is_flag=True, help="Every answer with its verdict.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the terminal workbench.")
+@click.option("--analysis", is_flag=True, help="Simplified against Traditional: every analysis of the two suites.")
+@click.option("--tokens", is_flag=True, help="With --analysis: load each model and count tokens in both scripts.")
+@click.option(
+    "--counts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --analysis: a CSV of corpus counts (columns item, mainland, taiwan, and perhaps corpus).",
+)
 @json_option
 @errors_in_one_line
-def show_audit(audit: str, items: bool, open_it: bool, as_json: bool) -> None:
+def show_audit(
+    audit: str, items: bool, open_it: bool, analysis: bool, tokens: bool, counts: Path | None, as_json: bool
+) -> None:
     """The findings of an AUDIT (its id or the beginning of it)."""
     core = _core()
+    if (tokens or counts) and not analysis:
+        raise Refused("--tokens and --counts belong to --analysis: give that, too")
+    if analysis and (items or open_it):
+        raise Refused("--analysis shows figures on standard output: leave out --items and --open")
+    if analysis:
+        from workbench.commands.analysis import of_audit, show_analysis
+
+        show_analysis(of_audit(core, audit, tokens, counts), as_json)
+        return
     with core.history() as history:
         row = history.audit(audit)
         if items and not as_json:

@@ -43,6 +43,7 @@ def report(history: Reader, audit: str) -> Iterator[str]:
         yield from _findings(found)
         yield from _comparisons(found)
         yield from _warnings(plan, found)
+        yield from _analysis(history, row.id)
     yield from _repeat(history, row.id, plan)
 
 
@@ -214,6 +215,16 @@ def _warnings(plan: Plan, found: Findings) -> Iterator[str]:
         lines.append("- Quick audit: one order and one wording only")
     yield from lines or ["None."]
     yield ""
+
+
+def _analysis(history: Reader, audit: str) -> Iterator[str]:
+    """The analyses that belong to the suites of the audit, where there are any."""
+    from workbench.analyses.sctc.audit import audit_analysis
+    from workbench.analyses.sctc.render import markdown
+
+    found = audit_analysis(history, audit)
+    if found is not None:
+        yield from markdown(found, escape)
 
 
 def _repeat(history: Reader, audit: str, plan: Plan) -> Iterator[str]:

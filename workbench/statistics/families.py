@@ -28,3 +28,15 @@ def holm(pvalues: Sequence[float | None]) -> list[float | None]:
 def family_size(pvalues: Sequence[float | None]) -> int:
     """How many tests the adjustment counts."""
     return sum(p is not None for p in pvalues)
+
+
+def benjamini_hochberg(pvalues: Sequence[float | None]) -> list[float | None]:
+    """p-values of one family, adjusted for the false discovery rate (Y. Benjamini & Y. Hochberg 1995, JRSS B
+    57:289-300) by scipy, in their order. None stays None and does not count. ValueError for a p outside 0..1."""
+    from scipy.stats import false_discovery_control
+
+    tests = [p for p in pvalues if p is not None]
+    if not all(0 <= p <= 1 for p in tests):
+        raise ValueError("p-values must lie within 0 and 1")
+    found = iter(false_discovery_control(tests)) if tests else iter(())
+    return [None if p is None else float(next(found)) for p in pvalues]
