@@ -15,6 +15,8 @@ from engines.base import ChoiceRequest, ChoiceScores, GenerateRequest, Generatio
 Form = Literal["plain", "chat"]
 """Plain text to be continued, or a user's message in the model's chat template."""
 
+TaskKind = Literal["choice", "choice-generated", "short-answer", "judgements", "rating", "paired-text"]
+
 UNUSABLE = frozenset({"refused", "unparsed", "empty", "error"})
 """Kinds of verdict that say that there is no answer to judge. They never count as another class."""
 
@@ -36,7 +38,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
-class PromptText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PromptText(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One wording of a task's question in one language."""
 
     language: str
@@ -51,14 +53,18 @@ class PromptText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     examples: str = ""
     """Solved questions, put before the question where it is plain text: a model that only continues text learns from
     them what an answer is. Their answers must favour nobody."""
+    context: str = ""
+    """How much the question tells (the steps of a ladder), where the task asks in several contexts."""
+    answers: tuple[str, ...] = ()
+    """Words for the fixed answers of the item kind or the rule (yes and no, the steps of a scale), in its order."""
 
 
-class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A task as its suite declares it. `kind` is the engine call and form of answer, `rule` the code that judges."""
 
     id: str
     title: str
-    kind: Literal["choice", "choice-generated", "short-answer"]
+    kind: TaskKind
     rule: str
     prompts: tuple[PromptText, ...]
     form: Literal["plain", "chat"] = "plain"
@@ -67,6 +73,12 @@ class TaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Default number of option orders in which each item is asked."""
     max_tokens: int = 48
     about: str = ""
+    labels: Literal["", "letters", "numbers"] = ""
+    """What listed options are called by; "" for their own texts."""
+    attributes: str = ""
+    """Which set of attributes a task on twin texts scores."""
+    compare: tuple[Literal["language", "context", "culture"], ...] = ("language",)
+    """What the answers of one model are compared across, beside models with each other: part of the family of tests."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -78,6 +90,18 @@ class Item(msgspec.Struct, frozen=True):
     stratum: str
     """What `--limit` stratifies by: culture, category or another even split."""
     data: dict[str, Any]
+    cluster: str = ""
+    """What statistics count as one thing where several items are made of it (a template); "" for the item itself."""
+    culture: str = ""
+    """The culture, country or variety that it speaks of, as a key; "" where there is none, or several."""
+    group: str = ""
+    """The region that its culture is pooled with where that has few items."""
+    topic: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The cluster that its answers belong to."""
+        return self.cluster or self.hash
 
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):

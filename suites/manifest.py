@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from suites.base import PromptText, TaskSpec
-from suites.schema import ITEM_KINDS, Fault, Manifest
+from suites.kinds import ITEM_KINDS
+from suites.schema import Fault, Manifest
 from suites.tasks import RULES
 
 

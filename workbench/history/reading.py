@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from engines.base import ModelCard
-from suites.base import Condition, Item, Suite, Verdict
+from suites.base import Condition, Suite, Verdict
+from suites.kinds import item_of
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial
 from workbench.history import search, verify
@@ -120,10 +121,12 @@ class Reader:
             }
         found: list[Suite] = []
         for suite, text in stored:
+            head = self._json(text, Suite)
             rows = tuple(
-                Item(name, mark, stratum, self._json(data, dict)) for name, mark, stratum, data in items[suite]
+                item_of(head.item_kind, name, mark, self._json(data, dict), stratum)
+                for name, mark, stratum, data in items[suite]
             )
-            found.append(msgspec.structs.replace(self._json(text, Suite), items=rows))
+            found.append(msgspec.structs.replace(head, items=rows))
         return found
 
     def cards(self, audit: str) -> dict[str, ModelCard]:
