@@ -30,8 +30,12 @@ Gold = Annotated[
 ]
 
 
+CULTURE_PARTS = ("first", "second")
+"""The two cultures of an item, as parts of a question that names one of them at a time."""
+
+
 class CommonsenseLine(Strict, frozen=True, kw_only=True):
-    """A line of `items.jsonl`; `gold` by culture."""
+    """A line of `items.jsonl`; `gold` by culture, in the order of its cultures."""
 
     id: Slug
     topic: Key
@@ -60,7 +64,7 @@ def _expand(line: CommonsenseLine, extras: Extras) -> list[CommonsenseQuestion]:
         CommonsenseQuestion(
             id=line.id,
             topic=line.topic,
-            cultures=tuple(culture_of(extras, key, "gold") for key in sorted(line.gold)),
+            cultures=tuple(culture_of(extras, key, "gold") for key in line.gold),
             question=line.question,
             options=line.options,
             gold=line.gold,
@@ -97,15 +101,17 @@ def _facets(data: dict[str, Any]) -> Facets:
     return Facets(stratum=data["topic"], topic=data["topic"])
 
 
-def _question(data: dict[str, Any], language: str, context: str, answers: tuple[str, ...]) -> Question:
-    names = {culture["id"]: culture["name"] for culture in data["cultures"]}
+def _question(data: dict[str, Any], language: str, part: str, answers: tuple[str, ...]) -> Question:
     texts = {"question": data["question"][language]}
-    if context in names:
-        texts["country"] = names[context].get(language) or names[context]["en"]
+    gold = [key for culture in data["cultures"] for key in data["gold"][culture["id"]]]
+    if part in CULTURE_PARTS:
+        culture = data["cultures"][CULTURE_PARTS.index(part)]
+        texts["country"] = culture["name"].get(language) or culture["name"]["en"]
+        gold = data["gold"][culture["id"]]
     return Question(
         texts,
         {option["key"]: option["text"][language] for option in data["options"]},
-        tuple(data["gold"].get(context, ())),
+        tuple(gold),
     )
 
 
@@ -120,5 +126,4 @@ KIND = ItemKind(
     optional=("options", "country"),
     spoken=lambda data: frozenset(data["question"]),
     question=_question,
-    contexts=lambda data: frozenset(data["gold"]),
 )

@@ -91,7 +91,7 @@ def _facets(data: dict[str, Any]) -> Facets:
     )
 
 
-def _question(data: dict[str, Any], language: str, context: str, answers: tuple[str, ...]) -> Question:
+def _question(data: dict[str, Any], language: str, part: str, answers: tuple[str, ...]) -> Question:
     names = data["culture"]["name"]
     return Question(
         {

@@ -93,7 +93,7 @@ def _facets(data: dict[str, Any]) -> Facets:
     return Facets(stratum=culture["id"], culture=culture["id"], group=culture["group"], topic=data["topic"])
 
 
-def _question(data: dict[str, Any], language: str, context: str, answers: tuple[str, ...]) -> Question:
+def _question(data: dict[str, Any], language: str, part: str, answers: tuple[str, ...]) -> Question:
     return Question(
         {"question": data["question"][language]},
         {option["key"]: option["text"][language] for option in data["options"]},

@@ -158,7 +158,7 @@ def _facets(data: dict[str, Any]) -> Facets:
     )
 
 
-def _question(data: dict[str, Any], language: str, context: str, answers: tuple[str, ...]) -> Question:
+def _question(data: dict[str, Any], language: str, part: str, answers: tuple[str, ...]) -> Question:
     offered = {"right": data["answer"]} | {f"wrong-{n}": text for n, text in enumerate(data["wrong"], 1)}
     # In an order of the template's own, so that the right one does not stand first and every culture has the same.
     keys = sorted(offered, key=lambda key: hashlib.sha256(f"{data['template']}\n{key}".encode()).digest())

@@ -111,10 +111,8 @@ class ItemKind(msgspec.Struct, frozen=True, kw_only=True):
     spoken: Callable[[dict[str, Any]], frozenset[str]] | None = None
     """The languages that an item can be asked in, from its plain data; None for kinds with fixed `languages`."""
     question: Callable[[dict[str, Any], str, str, tuple[str, ...]], Question] | None = None
-    """The item in a language and a context, the fixed answers worded so. Raises KeyError for a language that it does
-    not have."""
-    contexts: Callable[[dict[str, Any]], frozenset[str]] | None = None
-    """The contexts that an item allows, where these depend on the items."""
+    """The item in a language and a part (`Condition.part`), the fixed answers worded so. Raises KeyError for a language
+    that it does not have."""
 
 
 def culture_of(extras: Extras, key: str, field: str = "culture") -> Culture:

@@ -33,7 +33,7 @@ def _facets(data: dict[str, Any]) -> Facets:
     return Facets(stratum=data["topic"], topic=data["topic"])
 
 
-def _question(data: dict[str, Any], language: str, context: str, answers: tuple[str, ...]) -> Question:
+def _question(data: dict[str, Any], language: str, part: str, answers: tuple[str, ...]) -> Question:
     return Question(
         {"statement": data["statement"][language]},
         {str(step): word for step, word in enumerate(answers, 1)},

@@ -237,11 +237,16 @@ def report(core: Workbench, audit: str, as_json: bool) -> None:
         if row.status != "paused":
             show("No findings yet.")
         return
-    from workbench.commands.tables import comparison_lines, finding_table
+    from workbench.commands.tables import breakdown_lines, comparison_lines, finding_table
 
     finding_table(plan, found)
     show()
     for text in comparison_lines(plan, found):
+        show(text)
+    broken = breakdown_lines(found)
+    if broken:
+        show()
+    for text in broken:
         show(text)
     say("")
     say(f"The answers behind every number: {_program()} history show {row.id} --open")

@@ -140,7 +140,10 @@ def _show_answer(row: Any) -> None:
     from engines.base import Generation
 
     asked = row.trial.condition
-    show(f"{row.trial.model} · {row.trial.task} · {asked.language} · wording {asked.version} · order {asked.order}")
+    show(
+        f"{row.trial.model} · {row.trial.task} · {asked.language} · wording {asked.version} · order {asked.order}"
+        + "".join(f" · {name}" for name in (asked.context, asked.part) if name)
+    )
     show(f"  asked: {row.prompt}")
     if isinstance(row.answer, Generation):
         show(f"  wrote: {row.answer.text}")
@@ -170,7 +173,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
     rows = [
         (
             change.title,
-            change.condition.get("language", ""),
+            " ".join(value for value in change.condition.values() if value),
             change.model,
             number(change.before, change.unit),
             number(change.after, change.unit),
@@ -182,7 +185,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
         )
         for change in found.changes
     ]
-    head = ("", "language", "model", "before", "after", "change", "95 % interval", "p (Holm)", "n", "")
+    head = ("", "asked in", "model", "before", "after", "change", "95 % interval", "p (Holm)", "n", "")
     show_table(head, rows, ("<", "<", "<", ">", ">", ">", "<", ">", ">", "<"))
 
 

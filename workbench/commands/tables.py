@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def finding_table(plan: Plan, found: Findings) -> None:
     """Every finding as a row, with its interval, unusable answers, stability and n; warnings below."""
-    head = ("", "language", "model", "estimate", "95 % interval", "n", "unusable", "stable")
+    head = ("", "asked in", "model", "estimate", "95 % interval", "n", "unusable", "stable")
     sides: tuple[Side, ...] = ("<", "<", "<", ">", "<", ">", ">", ">")
     rows: list[tuple[str, ...]] = []
     notes: dict[str, int] = {}
@@ -31,7 +31,7 @@ def finding_table(plan: Plan, found: Findings) -> None:
         rows.append(
             (
                 title if title != before else "",
-                finding.condition.get("language", ""),
+                " ".join(value for value in finding.condition.values() if value),
                 finding.model,
                 number(finding.estimate, finding.unit) + mark,
                 interval(finding.low, finding.high, finding.unit),
@@ -48,8 +48,27 @@ def finding_table(plan: Plan, found: Findings) -> None:
         show("Quick: one order and one wording only, so nothing is known of the stability of these answers.")
 
 
+def breakdown_lines(found: Findings) -> list[str]:
+    """What is found by culture, region and topic, in words; and the figures of gaps beyond chance."""
+    lines = []
+    for one in found.breakdowns:
+        asked = " ".join(value for value in one.condition.values() if value)
+        name = {"detail": "made of"}.get(one.by, f"by {one.by}")
+        mark = "✱ " if one.is_gap else ""
+        lines.append(f"{mark}{one.title}, {asked}, {one.model}, {name}: {one.words}")
+        if one.is_gap:
+            ranked = sorted(one.slices, key=lambda part: -(part.estimate or 0.0))
+            lines += [
+                f"    {part.name} {number(part.estimate, one.unit)} "
+                f"{interval(part.low, part.high, one.unit)} n {part.n}"
+                for part in ranked
+                if part.ranked
+            ]
+    return lines
+
+
 def _place(finding: Finding) -> str:
-    return finding.condition.get("language", "all languages")
+    return " ".join(value for value in finding.condition.values() if value) or "all languages"
 
 
 def comparison_lines(plan: Plan, found: Findings) -> list[str]:
@@ -66,9 +85,10 @@ def comparison_lines(plan: Plan, found: Findings) -> list[str]:
 
 
 def _difference(one: Comparison) -> str:
-    unit = " points" if one.unit == "%" else " nats"
-    whose = f"{one.model}, " if one.kind == "language" else ""
-    where = "" if one.kind == "language" else f", {one.condition.get('language', '')}"
+    unit = " points" if one.unit == "%" else f" {one.unit}"
+    whose = f"{one.model}, " if one.kind != "model" else ""
+    asked = " ".join(value for value in one.condition.values() if value)
+    where = f", {asked}" if asked else ""
     return (
         f"✱ {one.title}{where}: {whose}{one.a} − {one.b} = {number(one.difference, one.unit, sign=True)}{unit} "
         f"{interval(one.low, one.high, one.unit)}, p(Holm) {p_value(one.p_adjusted)}, n {one.n}"

@@ -36,7 +36,7 @@ VERSION = 1
 
 COLUMNS = (
     "audit", "number", "model", "fingerprint", "suite", "suite_version", "task", "item", "item_hash", "stratum",
-    "language", "prompt_version", "option_order", "form", "context", "persona", "repeat", "prompt", "answer",
+    "language", "prompt_version", "option_order", "form", "context", "part", "persona", "repeat", "prompt", "answer",
     "option_scores", "verdict", "choice", "margin", "reason", "figures", "finish", "error", "seconds", "at", "trial",
 )  # fmt: skip
 """Of `csv`. `option_scores` holds log-probabilities (nats) by option, `margin` is in nats, `seconds` in seconds."""
@@ -127,6 +127,7 @@ def _csv_values(context: _Context, number: int, row: AnswerRow) -> tuple[object,
         asked.order,
         asked.form,
         asked.context,
+        asked.part,
         asked.persona,
         trial.repeat,
         row.prompt,

@@ -185,7 +185,8 @@ def _comparisons(found: Findings) -> Iterator[str]:
 
 
 def _comparison(one: Comparison) -> tuple[str, ...]:
-    where = one.model if one.kind == "language" else _condition(one.condition)
+    condition = _condition(one.condition)
+    where = condition if one.kind == "model" else f"{one.model}{f', {condition}' if condition else ''}"
     mark = "✱ " if one.p_adjusted is not None and one.p_adjusted < _MARKED_BELOW else ""
     return (
         escape(f"{one.title} ({'points' if one.unit == '%' else one.unit})"),

@@ -49,7 +49,7 @@ _JUDGED = _TRIAL.format(more="", join="")
 _ANSWER = _TRIAL.format(more=", p.text, n.kind, n.answer, n.seconds, n.at", join=" JOIN prompts p ON p.id = n.prompt")
 
 _CELLS = """
-SELECT id, model_key, suite, task, language, version, "order", form, context, persona FROM cells WHERE audit = ?
+SELECT id, model_key, suite, task, language, version, "order", form, context, persona, part FROM cells WHERE audit = ?
 """
 
 _FIGURES = msgspec.json.Decoder(dict[str, float])
