@@ -116,8 +116,10 @@ class AgreementRating(_Agreement):
         return True
 
     def request(self, item: Item, condition: Condition) -> ChoiceRequest:
-        """The statement, continued by each word of the scale."""
+        """The statement, continued by each step of the scale, by its words or its label in the list."""
         keys = self.options(item, condition)
+        if self.spec.labels:
+            return self.answered_by_score(item, condition, self.labels(len(keys)))
         texts = tuple(self.option_text(item, condition, key) for key in keys)
         return self.answered_by_score(item, condition, texts)
 

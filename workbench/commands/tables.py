@@ -19,7 +19,13 @@ def finding_table(plan: Plan, found: Findings) -> None:
     rows: list[tuple[str, ...]] = []
     notes: dict[str, int] = {}
     before = ""
+    task_before = ("", "")
+    several = len({(one.suite, one.task) for one in found.findings}) > 1
     for finding in found.findings:
+        if several and (finding.suite, finding.task) != task_before:
+            # Tasks share names of figures.
+            task_before, before = (finding.suite, finding.task), ""
+            rows.append((f"– {finding.suite}, {finding.task} –", *[""] * (len(head) - 1)))
         title = f"{finding.title} ({finding.unit})"
         mark = ""
         # That a run was quick is said once, below.
@@ -51,11 +57,15 @@ def finding_table(plan: Plan, found: Findings) -> None:
 def breakdown_lines(found: Findings) -> list[str]:
     """What is found by culture, region and topic, in words; and the figures of gaps beyond chance."""
     lines = []
+    few = 0
     for one in found.breakdowns:
+        if one.gap is None and one.by != "detail":
+            few += 1
+            continue
         asked = " ".join(value for value in one.condition.values() if value)
         name = {"detail": "made of"}.get(one.by, f"by {one.by}")
         mark = "✱ " if one.is_gap else ""
-        lines.append(f"{mark}{one.title}, {asked}, {one.model}, {name}: {one.words}")
+        lines.append(f"{mark}{one.title} ({one.suite}, {one.task}), {asked}, {one.model}, {name}: {one.words}")
         if one.is_gap:
             ranked = sorted(one.slices, key=lambda part: -(part.estimate or 0.0))
             lines += [
@@ -64,6 +74,8 @@ def breakdown_lines(found: Findings) -> list[str]:
                 for part in ranked
                 if part.ranked
             ]
+    if few:
+        lines.append(f"Too few items to rank cultures, regions or topics: {few} of {len(found.breakdowns)} breakdowns.")
     return lines
 
 
