@@ -9,6 +9,7 @@ from workbench.figures import interval, number, p_value
 
 if TYPE_CHECKING:
     from workbench.audits.findings import Comparison, Finding, Findings
+    from workbench.audits.movement import Movements
     from workbench.audits.plan import Plan
 
 
@@ -105,3 +106,57 @@ def _difference(one: Comparison) -> str:
         f"✱ {one.title}{where}: {whose}{one.a} − {one.b} = {number(one.difference, one.unit, sign=True)}{unit} "
         f"{interval(one.low, one.high, one.unit)}, p(Holm) {p_value(one.p_adjusted)}, n {one.n}"
     )
+
+
+def movement_tables(found: Movements) -> None:
+    """The stability report: what changes an answer, and whether rankings carry over from topic to topic."""
+    rows = [
+        (
+            one.suite,
+            ", ".join(one.tasks),
+            one.model,
+            one.axis + (" (meant)" if one.meant else ""),
+            number(one.flips, "%"),
+            interval(one.low, one.high, "%"),
+            number(one.agreement, ""),
+            "" if one.distance is None else f"{one.distance:.2f}",
+            str(one.n),
+        )
+        for one in found.moved
+    ]
+    head = (
+        "suite",
+        "tasks",
+        "model",
+        "when this changes",
+        "answer changes (%)",
+        "95 % interval",
+        "agreement",
+        "steps",
+        "n",
+    )
+    if rows:
+        show_table(head, rows, ("<", "<", "<", "<", ">", "<", ">", ">", ">"))
+    else:
+        show("Nothing was asked in two ways: no --quick, please, and more than one order or wording.")
+    ranked = [
+        (
+            one.suite,
+            one.task,
+            one.metric,
+            one.model,
+            " ".join(one.condition.values()),
+            f"{one.entities} {one.over}s, {one.dimensions} topics",
+            number(one.mean, ""),
+            interval(one.low, one.high, ""),
+        )
+        for one in found.extrapolation
+    ]
+    if ranked:
+        show()
+        show("Does the ranking on one half of the topics predict the other half? (Spearman, over 200 splits)")
+        show_table(("suite", "task", "figure", "model", "asked in", "ranked", "mean", "95 % of splits"), ranked)
+    if found.words:
+        show()
+    for line in found.words:
+        show(line)

@@ -22,6 +22,7 @@ import msgspec
 from engines.base import ChoiceScores, Generation
 from suites.base import Item, Suite, SuiteError, Task
 from suites.tasks import task_for
+from workbench.audits.movement import movements_of
 from workbench.audits.plan import Plan
 from workbench.history.chain import encode_answer
 from workbench.history.markdown import report
@@ -230,6 +231,7 @@ def _whole(history: Reader, audit: str) -> Iterator[str]:
                 "cards": history.cards(audit),
                 "noise": history.noise(audit),
                 "canary": history.canary(audit),
+                "stability": movements_of(history, audit),
                 "machine": details.machine,
                 "libraries": details.libraries,
             },
