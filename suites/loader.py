@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from suites.base import Item, Suite, SuiteError
-from suites.files import PACKS, PackError, fault, lines, printable, record, table
+from suites.files import EXPANDED_LIMIT, ITEM_LIMIT, PACKS, PackError, fault, lines, printable, record, table
 from suites.kinds import ITEM_KINDS, item_of
 from suites.kinds.shared import Extra, ItemKind, Misfit
 from suites.manifest import manifest_faults, nearest
@@ -158,6 +158,7 @@ def _items(folder: Path, kind_name: str, report: Report) -> Iterator[Item]:
     if not all(extras.values()):
         return
     seen: dict[str, int] = {}
+    size = 0
     for number, raw in lines(folder, ITEMS):
         try:
             if kind.pool:
@@ -168,7 +169,12 @@ def _items(folder: Path, kind_name: str, report: Report) -> Iterator[Item]:
             report(error)
             continue
         for value in values:
-            faults = [*text_faults(plain_data(value), newlines=False), *kind.faults(value)]
+            encoded = msgspec.json.encode(value)
+            size += len(encoded)
+            if size > EXPANDED_LIMIT or len(seen) >= ITEM_LIMIT:
+                message = f"makes the items too many, or larger than {EXPANDED_LIMIT:,} bytes together"
+                raise PackError(folder / ITEMS, number, "", message)
+            faults = [*text_faults(msgspec.json.decode(encoded), newlines=False), *kind.faults(value)]
             if first := seen.get(value.id):
                 faults.append(("id", f"{value.id!r} is taken by line {first}"))
             for place, message in faults:

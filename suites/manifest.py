@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
@@ -12,6 +13,9 @@ from suites.kinds import ITEM_KINDS
 from suites.kinds.twin_text import AttributeSet
 from suites.schema import Fault, Manifest
 from suites.tasks import RULES
+
+PROMPT_LIMIT = 4_000
+"""Wordings of one task."""
 
 
 def placeholders(text: str) -> tuple[str, ...]:
@@ -76,8 +80,14 @@ def _task_faults(manifest: Manifest, task: TaskSpec) -> Iterator[Fault]:
 
 def _prompts_faults(manifest: Manifest, task: TaskSpec) -> Iterator[Fault]:
     """Every language must have every version in every context."""
+    if len(task.prompts) > PROMPT_LIMIT:
+        yield "prompts", f"holds {len(task.prompts):,} texts; at most {PROMPT_LIMIT:,} are read"
+        return
     versions = sorted({prompt.version for prompt in task.prompts})
     contexts = list(dict.fromkeys(prompt.context for prompt in task.prompts))
+    if (many := len(manifest.languages) * len(versions) * len(contexts)) > PROMPT_LIMIT:
+        yield "prompts", f"would need {many:,} texts: one for every language, version and context"
+        return
     wanted = {
         (language, version, context) for language in manifest.languages for version in versions for context in contexts
     }
@@ -125,7 +135,7 @@ def _prompt_faults(
 
 
 def _repeated(place: str, names: Sequence[str]) -> Iterator[Fault]:
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         yield place, f"holds {name!r} twice"
 
 

@@ -37,6 +37,8 @@ Pair = tuple[Word, Word]
 """Singular and plural."""
 Problem = Annotated[str, Meta(min_length=1, max_length=2000)]
 
+# Not `Word | Pair`: msgspec 0.22 crashes on a union of a string and a tuple of fixed length.
+_Forms = Annotated[tuple[Word, ...], Meta(min_length=2, max_length=2)]
 _SLOT = re.compile(r"\{([a-z]+)([0-9]*)(?::([sp]))?\}")
 
 
@@ -47,7 +49,9 @@ class MathCulture(Culture, frozen=True, kw_only=True):
     foods: Annotated[tuple[Pair, ...], Meta(min_length=1, max_length=64)]
     money: Pair
     places: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=64)]
-    more: dict[Annotated[str, Meta(pattern=r"\A[a-z]{2,20}\Z")], tuple[Word | Pair, ...]] = field(default_factory=dict)
+    more: dict[Annotated[str, Meta(pattern=r"\A[a-z]{2,20}\Z")], tuple[Word | _Forms, ...]] = field(
+        default_factory=dict
+    )
 
     def filling(self, slot: str, number: str, form: str) -> str | None:
         """What stands in a slot; None where the culture has nothing for it."""
@@ -101,6 +105,9 @@ def _template_faults(line: MathTemplate) -> Iterator[Fault]:
         yield "numbers", f"{name!r} stands nowhere in the template"
     if not found - set(line.numbers):
         yield "template", "holds nothing of a culture, so it is the same in all"
+    for name, number in line.numbers.items():
+        if abs(number) > 1e9:
+            yield f"numbers.{name}", "is larger than anybody reckons with in the head"
     values = [value(line.answer), *map(value, line.wrong)]
     if len(set(values)) < len(values):
         yield "wrong", "holds the answer, or a number twice"
@@ -125,7 +132,7 @@ def _problem(line: MathTemplate, culture: MathCulture) -> MathProblem:
     def fill(found: re.Match[str]) -> str:
         slot, number, form = found[1], found[2], found[3] or ""
         if slot + number in line.numbers and not form:
-            return f"{line.numbers[slot + number]:g}"
+            return _written(line.numbers[slot + number])
         filling = culture.filling(slot, number, form)
         if filling is None:
             raise Misfit("template", f"{culture.id} has nothing for the slot {found[0]}")
@@ -145,6 +152,16 @@ def _problem(line: MathTemplate, culture: MathCulture) -> MathProblem:
         source=line.source,
         note=line.note,
     )
+
+
+def _written(number: int | float) -> str:
+    """A number as it stands in a problem: no exponent, no needless zeros."""
+    return str(number) if isinstance(number, int) else format(Decimal(str(number)).normalize(), "f")
+
+
+def _problem_faults(item: MathProblem) -> Iterator[Fault]:
+    if len(item.problem) > 2000:
+        yield "template", f"has {len(item.problem):,} characters when it is filled in; at most 2,000 are asked"
 
 
 def _facets(data: dict[str, Any]) -> Facets:
@@ -172,7 +189,7 @@ KIND = ItemKind(
     line_faults=_template_faults,
     expand=_expand,
     extras=(MATH_CULTURES,),
-    faults=lambda _: iter(()),
+    faults=_problem_faults,
     facets=_facets,
     languages=("en",),
     required=("problem",),
