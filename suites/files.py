@@ -110,7 +110,7 @@ def fault(path: Path, number: int, error: Exception) -> PackError:
     """An error of msgspec's as a PackError, with the field where it names one."""
     message = str(error)
     place = ""
-    if found := re.search(r" - at (?:key in )?`\$\.?(.*)`\Z", message, re.DOTALL):
+    if found := re.search(r" - at (?:`key` in )?`\$\.?(.*)`\Z", message, re.DOTALL):
         place, message = found[1], message[: found.start()]
     if found := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", message, re.DOTALL):
         place = f"{place}.{found[2]}" if place else found[2]
