@@ -47,7 +47,9 @@ def check_questions(suite: Suite, known: Mapping[str, int]) -> Iterator[Problem]
     yield from _twins(suite, known)
     views = [(item, view) for item in suite.items if (view := _view(suite, item)) is not None]
     yield from _leaks(views, known)
-    own = [(item, view) for item, view in views if len(view.options) > 1]
+    # Of a template one item: its others have the same options.
+    first = {item.unit: (item, view) for item, view in reversed(views) if len(view.options) > 1}
+    own = list(first.values())[::-1]
     if own and not ITEM_KINDS[suite.item_kind].answers:
         yield from _guessable(suite.item_kind, own)
     yield from _balance(suite)

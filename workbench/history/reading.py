@@ -28,6 +28,7 @@ from workbench.history.rows import (
     HistoryError,
     Hit,
     JudgedRow,
+    LabelRow,
     NoiseRow,
     VerdictVersion,
 )
@@ -202,6 +203,17 @@ class Reader:
         with self._reading() as connection:
             found = connection.execute(f"{sources} ORDER BY 1", (number, trial_id)).fetchall()
         return [VerdictVersion(record[0], record[1], _verdict(record[2:])) for record in found]
+
+    def labels(self, audit: str) -> list[LabelRow]:
+        """What people said of the answers, in the order of the answers and then of the labellers' names."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT n.trial, l.labeller, l.label, l.note, l.at FROM answers n JOIN labels l ON l.answer = n.id "
+                "WHERE n.audit = ? ORDER BY n.seq, l.labeller",
+                (number,),
+            ).fetchall()
+        return [LabelRow(*record) for record in found]
 
     def search(self, text: str, limit: int = 50, *, audit: str | None = None) -> list[Hit]:
         """Answers and prompts that hold all words of `text`, newest first (see `workbench.history.search`)."""
