@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from workbench.history.reading import Reader
 
 PRESENTATION: Mapping[str, str] = {
-    "order": "the order of the options",
-    "direction": "the direction of the scale",
-    "wording": "the wording",
-    "labels": "the labels (texts, letters, numbers)",
+    "order": "the order of the options changes",
+    "direction": "the direction of the scale changes",
+    "wording": "the wording changes",
+    "labels": "the options get other labels (texts, letters, numbers)",
 }
 MEANT: Mapping[str, str] = {
     "language": "the language",
@@ -290,7 +290,7 @@ def _words(moved: Sequence[Moved], extrapolation: Sequence[Extrapolation]) -> It
         idle = max((one for one in members if not one.meant), key=lambda one: one.flips or 0.0, default=None)
         if idle is None:
             continue
-        said = f"{where}: the answer changes in {_percent(idle.flips)} of pairs when {PRESENTATION[idle.axis]} changes"
+        said = f"{where}: the answer changes in {_percent(idle.flips)} of pairs when {PRESENTATION[idle.axis]}"
         meant = [one for one in members if one.meant]
         if not meant:
             yield said
