@@ -18,6 +18,7 @@ _GROUPS = {
     "history": "workbench.commands.history",
     "live": "workbench.commands.live",
     "replay": "workbench.commands.replay",
+    "label": "workbench.commands.label",
     "doctor": "workbench.commands.doctor",
 }
 

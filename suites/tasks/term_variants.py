@@ -57,7 +57,7 @@ class TermVariants(RuleTask):
             ),
         )
 
-    def suits(self, item: Item) -> bool:
+    def asks(self, item: Item, language: str, context: str) -> bool:
         """Whether any character differs."""
         return any(_places(words) for words in _words(term(item.data)))
 
@@ -83,7 +83,7 @@ class TermVariants(RuleTask):
 
     def request(self, item: Item, condition: Condition) -> ChoiceRequest:
         """The definition, continued by each string."""
-        return self.scored(item, condition, self.options(item, condition))
+        return self.scored_request(item, condition, self.options(item, condition))
 
     def judge(self, item: Item, condition: Condition, answer: Answer) -> Verdict:
         """The likelier form. `values`, in nats: variant_margin (Simplified − Traditional, mean over the places) and for

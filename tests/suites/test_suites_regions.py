@@ -114,9 +114,9 @@ def test_one_character_changes_and_nothing_else(builtin: Suite) -> None:
 
 def test_things_whose_words_are_alike_in_both_scripts_are_not_asked(builtin: Suite) -> None:
     task = task_for(builtin, "variants")
-    assert not task.suits(item(builtin, "sydney"))
+    assert not task.asks(item(builtin, "sydney"), "zh-Hans", "")
     for one in builtin.items:
-        assert task.suits(one) == any(
+        assert task.asks(one, "zh-Hans", "") == any(
             words.hans != words.hant for words in map(term(one.data).words, term(one.data).places)
         )
 
