@@ -183,16 +183,13 @@ def _judge(folder: Path, model: str, limit: int | None, seed: int, corrections: 
     from workbench.judge.calibration import kappa_text
     from workbench.replay.sctc_judge import agreement, stored
 
-    stored(folder, 1, seed, corrections)  # a folder that holds nothing is said before a model is loaded
+    drawn = stored(folder, limit, seed, corrections)  # first: what is wrong with a folder is said before a model loads
     engine = Workbench().open_engine(model)
     line = ProgressLine()
     try:
         found = agreement(
             engine,
-            folder,
-            limit=limit,
-            seed=seed,
-            overrides=corrections,
+            drawn,
             progress=lambda done, total: line.update(f"{model}: {done:,} of {total:,} answers judged"),
         )
     finally:
