@@ -19,7 +19,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     stores = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME", "OLLAMA_MODELS")
     hub = ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    for name in ("NO_COLOR", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME", *stores, *hub):
+    ours = ("NO_COLOR", "TEXTUAL_ANIMATIONS", "TEXTUAL_THEME", "CULTURE_WORKBENCH_TEST_DATA")
+    for name in (*ours, *stores, *hub):
         monkeypatch.delenv(name, raising=False)
     return folder
 
