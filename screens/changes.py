@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 from screens.behind import behind
 from screens.draw import clipped, colour, plain, right, sign
 from screens.frame import Frame
-from screens.languages import asked_in, language_name
+from screens.languages import asked_in, asked_short
 from workbench.figures import interval, number, p_value
 from workbench.text import cells, clip, safe_text
 
@@ -241,7 +241,7 @@ class ChangesScreen(Frame):
         texts = {
             "mark": _SIGNS[change.status],
             "title": change.title + ("" if change.unit == "%" else f" ({change.unit})"),
-            "language": language_name(change.condition.get("language", "")),
+            "language": asked_short(change.condition.get("language", ""), change.condition.get("context", "")),
             "before": number(change.before, change.unit),
             "after": number(change.after, change.unit),
             "p": p_value(change.p_adjusted),
@@ -281,7 +281,8 @@ class ChangesScreen(Frame):
             return
         place = self._place(change)
         text = Text(end="")
-        text.append(safe_text(f"{change.title}, {asked_in(change.condition.get('language', ''))}"), style="bold")
+        asked = asked_in(change.condition.get("language", ""), change.condition.get("context", ""))
+        text.append(safe_text(f"{change.title}, {asked}"), style="bold")
         text.append(f" · {sign(place)} {safe_text(change.model)}", style=colour(place, self.app.current_theme.dark))
         if change.words:
             text.append(f"\n{safe_text(change.words)}")

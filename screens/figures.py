@@ -29,7 +29,7 @@ def estimate_line(finding: Finding) -> str:
 def difference_line(one: Comparison) -> str:
     """A comparison in one line: sides, difference, interval, test."""
     unit = "points" if one.unit == "%" else one.unit
-    side = f"{one.model}: {one.a} − {one.b}" if one.kind == "language" else f"{one.a} − {one.b}"
+    side = f"{one.model}: {one.a} − {one.b}" if one.kind != "model" else f"{one.a} − {one.b}"
     if one.difference is None:
         return f"{side}: nothing to compare"
     return (

@@ -17,14 +17,14 @@ from textual.widgets import DataTable, Static
 from screens.draw import clipped, colour, models_line, right, sign
 from screens.figures import difference_line, estimate_line
 from screens.frame import Frame, crumbs
-from screens.languages import asked_in, language_name
+from screens.languages import asked_in, asked_short
 from screens.rows import Row, neighbours, table_rows
 from screens.table import Table
 from workbench.figures import interval, number, p_value
 from workbench.text import cells, clip, safe_text
 
 if TYPE_CHECKING:
-    from workbench.audits.findings import Finding, Findings
+    from workbench.audits.findings import Breakdown, Finding, Findings
     from workbench.audits.plan import Plan
     from workbench.history.rows import AuditRow
 
@@ -155,9 +155,9 @@ class FindingsScreen(Frame):
         pair = len(names) == 2
         fixed = len(names) * (per_model + 2) + (10 + 2 if pair else 0) + (8 + 2 if pair and wide else 0) + 5
         fixed += 5 * len(names) + 3 if wide else 0
-        title_width = max(18, self._width - fixed - 13)
+        title_width = max(18, self._width - fixed - 5 - self._asked_width)
         table.add_column(Text(""), width=title_width, key="title")
-        table.add_column(Text("asked in"), width=8, key="language")
+        table.add_column(Text("asked in"), width=self._asked_width, key="language")
         for place, name in enumerate(names):
             head = Text(end="", justify="right")
             head.append_text(clipped(name, per_model - 2))
@@ -209,7 +209,7 @@ class FindingsScreen(Frame):
             self._detail()
 
     def _cells(self, row: Row, wide: bool, pair: bool) -> list[Text]:
-        found = [clipped(language_name(row.language), 8)]
+        found = [clipped(asked_short(row.language, row.context), self._asked_width)]
         for place, finding in enumerate(row.findings):
             found.append(self._estimate(place, finding, row.unit, wide and len(row.findings) <= 2))
         if pair:
@@ -244,6 +244,11 @@ class FindingsScreen(Frame):
         """Show the row's plot and words."""
         self._detail()
 
+    @property
+    def _asked_width(self) -> int:
+        """Cells that the column of languages and contexts takes."""
+        return max(8, min(14, max((cells(asked_short(row.language, row.context)) for row in self._all), default=8)))
+
     def _detail(self) -> None:
         from screens.plots import Estimated, interval_plot
 
@@ -255,7 +260,7 @@ class FindingsScreen(Frame):
             return
         lines = [
             Estimated(
-                asked_in(one.language),
+                asked_in(one.language, one.context),
                 sign(place),
                 colour(place, self._dark),
                 finding.estimate,
@@ -275,7 +280,7 @@ class FindingsScreen(Frame):
 
     def _words(self, row: Row) -> Text:
         text = Text(end="")
-        text.append(safe_text(f"{row.title}, {asked_in(row.language)}") + "\n", style="bold")
+        text.append(safe_text(f"{row.title}, {asked_in(row.language, row.context)}") + "\n", style="bold")
         for warning in row.warnings:
             text.append(f"⚠ {safe_text(warning)}\n", style="bold")
         for place, finding in enumerate(row.findings):
@@ -284,6 +289,8 @@ class FindingsScreen(Frame):
             text.append(f"{sign(place)} ", style=colour(place, self._dark))
             text.append(safe_text(finding.words) + "\n" if finding.words else "")
             text.append(f"  {estimate_line(finding)}\n", style="dim")
+        for broken in row.breakdowns:
+            text.append_text(_breakdown(broken))
         for one in (row.comparison, *row.others):
             if one is None:
                 continue
@@ -309,7 +316,9 @@ class FindingsScreen(Frame):
 
         row = self._focused()
         if row is not None:
-            self.app.push_screen(ItemsScreen(self._audit, row.suite, row.task, row.language, row.title))
+            self.app.push_screen(
+                ItemsScreen(self._audit, row.suite, row.task, row.language, row.title, context=row.context)
+            )
 
     def action_differences(self) -> None:
         """Show only the rows in which the models differ, or all again."""
@@ -366,3 +375,19 @@ def _stability(finding: Finding | None) -> str:
         return "  –"
     text = f"{finding.stability:.2f}".replace("-", "−")
     return text.replace("0.", ".", 1) if "1" not in text.split(".")[0] else text
+
+
+def _breakdown(one: Breakdown) -> Text:
+    """A finding by culture, region or topic: the sentence, and the figures in one line."""
+    text = Text(end="")
+    name = {"detail": "made of"}.get(one.by, f"by {one.by}")
+    text.append(safe_text(f"{one.model}, {name}: {one.words}") + "\n")
+    shown = sorted(one.slices, key=lambda part: (not part.ranked, -(part.estimate or 0.0)))
+    parts = [
+        f"{part.name} {number(part.estimate, one.unit)} {interval(part.low, part.high, one.unit)} n {part.n}"
+        + ("" if part.ranked else " (too few to rank)")
+        for part in shown
+        if part.estimate is not None
+    ]
+    text.append(safe_text("  " + " · ".join(parts)) + "\n", style="dim")
+    return text

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from workbench.audits.plan import Plan, Trial
     from workbench.history.rows import AnswerRow
 
-_Asked = tuple[str, int, int, int]
-"""Item (hash), version, order, repeat: one question, put to every model."""
+_Asked = tuple[str, int, int, int, str, str]
+"""Item (hash), version, order, repeat, context, part: one question, put to every model."""
 
 
 class _Question(msgspec.Struct):
@@ -70,13 +70,24 @@ class ItemsScreen(Frame):
         Binding("escape", "back", "back", id="back"),
     ]
 
-    def __init__(self, audit: str, suite: str, task: str, language: str, title: str, find: str = "") -> None:
+    def __init__(
+        self,
+        audit: str,
+        suite: str,
+        task: str,
+        language: str,
+        title: str,
+        find: str = "",
+        *,
+        context: str | None = None,
+    ) -> None:
         super().__init__()
         self._find = find
         self._audit = audit
         self._suite_id = suite
         self._task_id = task
         self._language = language
+        self._asked_context = context
         self._heading = title
         self._loaded: _Loaded | None = None
         self._shown: list[_Question] = []
@@ -85,7 +96,7 @@ class ItemsScreen(Frame):
 
     def body(self) -> ComposeResult:
         """List and answer, next to each other or in tabs."""
-        place = f"{self._heading}, {asked_in(self._language)}"
+        place = f"{self._heading}, {asked_in(self._language, self._asked_context or '')}"
         yield Static(
             crumbs("Findings", f"audit {self._audit[:4]}", place, width=self.app.size.width - 2), classes="crumbs"
         )
@@ -136,9 +147,10 @@ class ItemsScreen(Frame):
         questions: dict[_Asked, _Question] = {}
         for row in judged:
             trial = row.trial
-            if trial.condition.language != self._language:
+            c = trial.condition
+            if c.language != self._language or self._asked_context not in (None, c.context):
                 continue
-            asked = (trial.item, trial.condition.version, trial.condition.order, trial.repeat)
+            asked = (trial.item, c.version, c.order, trial.repeat, c.context, c.part)
             question = questions.get(asked)
             if question is None:
                 item = items[trial.item]
@@ -179,8 +191,7 @@ class ItemsScreen(Frame):
         for question in self._shown:
             cells_ = [clipped(question.label, self._item_width, "" if question.differ else "dim")]
             if self._several:
-                _, version, order, repeat = question.asked
-                cells_.append(Text(_asked(version, order, repeat), style="dim", end=""))
+                cells_.append(clipped(_asked(*question.asked[1:]), 8, "dim"))
             cells_ += [
                 Text(
                     verdict_sign(one[1].kind) if one is not None else " ",
@@ -364,9 +375,10 @@ def _label(task: Task, item: Item, trial: Trial) -> str:
     return safe_text(f"{summary(item.data)}  {item.id}")
 
 
-def _asked(version: int, order: int, repeat: int) -> str:
-    """Which wording, order and repeat: `w2 o5 r1`, with what is always the same left out."""
-    return f"w{version} o{order + 1}" + (f" r{repeat + 1}" if repeat else "")
+def _asked(version: int, order: int, repeat: int, context: str, part: str) -> str:
+    """Which wording, order and repeat: `w2 o5 r1`, with what is always the same left out; of parts, which."""
+    said = f"w{version} o{order + 1}" + (f" r{repeat + 1}" if repeat else "")
+    return f"{part} {said}" if part else said
 
 
 def _prompt(rows: list[AnswerRow | None], question: _Question) -> Text:

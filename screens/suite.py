@@ -121,7 +121,8 @@ def _questions(suite: Suite) -> Text:
         if task.about:
             text.append(safe_text(task.about, newlines=True) + "\n", style="dim")
         for prompt in task.prompts:
-            text.append(f"\n{language_name(prompt.language)} {prompt.version}\n", style="dim")
+            context = f", context {safe_text(prompt.context)}" if prompt.context else ""
+            text.append(f"\n{language_name(prompt.language)} {prompt.version}{context}\n", style="dim")
             text.append(safe_text(prompt.text, newlines=True) + "\n")
             if prompt.cue:
                 text.append("as plain text, then: ", style="dim")
@@ -142,7 +143,7 @@ def _sources(suite: Suite) -> Text:
 
 
 def summary(data: dict[str, Any]) -> str:
-    """One line that tells items apart: their terms or their candidates, whatever the kind."""
+    """One line that tells items apart: their terms, their candidates or their text, whatever the kind."""
     terms = data.get("terms")
     if isinstance(terms, dict):
         own = (("mainland", "zh-Hans"), ("taiwan", "zh-Hant"))
@@ -150,6 +151,10 @@ def summary(data: dict[str, Any]) -> str:
     candidates = data.get("candidates")
     if isinstance(candidates, list):
         return "、".join(str(one.get("name", one) if isinstance(one, dict) else one) for one in candidates)
+    for name in ("question", "story", "statement", "problem", "guise"):
+        text = data.get(name)
+        if text:
+            return str(text.get("en", "")) if isinstance(text, dict) else str(text)
     return str(data.get("id", ""))
 
 
@@ -162,9 +167,22 @@ def _full(data: dict[str, Any], depth: int = 0) -> Text:
             text.append("\n")
             text.append_text(_full(value, depth + 1))
         else:
+            if isinstance(value, list) and any(isinstance(one, dict) and "text" in one for one in value):
+                text.append("\n")
+                for one in value:
+                    text.append("  " * (depth + 1) + safe_text(_offered(one)) + "\n")
+                continue
             shown = "、".join(map(_cell, value)) if isinstance(value, list) else str(value)
             text.append(safe_text(shown or "–") + "\n")
     return text
+
+
+def _offered(value: dict[str, Any]) -> str:
+    """An option in all its languages, or an attribute with what it favours."""
+    said = value["text"]
+    if isinstance(said, dict):
+        return f"{value.get('key', '')}  " + " · ".join(map(str, said.values()))
+    return f"{said}  {value['favour']:+d}" if value.get("favour") else str(said)
 
 
 def _cell(value: object) -> str:

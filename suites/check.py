@@ -11,12 +11,15 @@ from pathlib import Path
 
 from suites.base import PromptText, Suite, SuiteError
 from suites.check_items import Problem, check_lists, check_terms
+from suites.check_questions import check_questions
 from suites.files import PackError, lines
 from suites.loader import ITEMS, MANIFEST, pool_names, read
 from suites.manifest import placeholders
 from suites.schema import candidates, term
 from suites.scripts import converter
 
+SCORED = frozenset({"choice", "judgements", "rating", "paired-text"})
+"""Kinds of task whose prompts are continued by options."""
 _QUOTES = str.maketrans("「」『』", "“”‘’")
 """Quotation marks as they are usual in Taiwan, and on the Mainland."""
 
@@ -39,12 +42,16 @@ def check(folder: Path) -> list[Problem]:
     known = (
         {item.id: number for item, number in zip(suite.items, _numbers(folder), strict=False)} if not problems else {}
     )
+    if len(known) != sum(1 for _ in _numbers(folder)):
+        known = {}  # a line stands for several items
     problems.extend(_sources(suite, folder))
     problems.extend(_prompts(suite))
     if suite.item_kind == "regional-term":
         problems.extend(check_terms([term(item.data) for item in suite.items], known))
     if suite.item_kind == "candidate-list":
         problems.extend(check_lists([candidates(item.data) for item in suite.items], known, pool_names(folder)))
+    if suite.item_kind not in {"regional-term", "candidate-list"}:
+        problems.extend(check_questions(suite, known))
     if converter("t2s") is None:
         problems.append(
             Problem("warning", "", 0, "", "OpenCC is not installed, so the script of texts was not checked")
@@ -78,23 +85,35 @@ def _prompts(suite: Suite) -> Iterator[Problem]:
     """The loader sees to it that every language has every version; here it is whether they say the same."""
     convert = converter("t2s")
     for number, task in enumerate(suite.tasks):
-        by_key = {(prompt.language, prompt.version): (index, prompt) for index, prompt in enumerate(task.prompts)}
-        for (language, version), (index, prompt) in by_key.items():
+        by_key = {(p.language, p.version, p.context): (index, p) for index, p in enumerate(task.prompts)}
+        for (language, version, context), (index, prompt) in by_key.items():
             place = f"tasks[{number}].prompts[{index}]"
-            if prompt.text != prompt.text.rstrip() and task.kind == "choice":
+            if prompt.text != prompt.text.rstrip() and task.kind in SCORED:
                 yield Problem("warning", MANIFEST, 0, f"{place}.text", "ends in a blank, which tokenisers treat badly")
-            if task.kind != "choice" and not prompt.cue:
+            if not prompt.lead and _spaced(language) and task.kind in SCORED:
+                message = "is missing: options in this language begin with a blank"
+                yield Problem("warning", MANIFEST, 0, f"{place}.lead", message)
+            if task.kind in {"choice-generated", "short-answer"} and not prompt.cue:
                 yield Problem(
                     "warning", MANIFEST, 0, f"{place}.cue", "is missing: plain models need to see an answer begin"
                 )
-            other = by_key.get(("zh-Hans", version))
+            other = by_key.get(("zh-Hans", version, context))
             if language == "zh-Hant" and other and (difference := _unparallel(other[1], prompt, convert)):
                 yield Problem("warning", MANIFEST, 0, place, f"is not parallel to the Simplified one: {difference}")
             twins = [
-                p for p in task.prompts if p.language == language and p.text == prompt.text and p.version < version
+                p
+                for p in task.prompts
+                if p.language == language
+                and (p.text, p.answers, p.context) == (prompt.text, prompt.answers, context)
+                and p.version < version
             ]
             if twins:
                 yield Problem("error", MANIFEST, 0, f"{place}.text", f"is the same as version {twins[0].version}")
+
+
+def _spaced(language: str) -> bool:
+    """Whether words are set apart by blanks."""
+    return language.split("-")[0] not in {"zh", "ja", "th"}
 
 
 def _unparallel(hans: PromptText, hant: PromptText, convert: Callable[[str], str] | None) -> str:

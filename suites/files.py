@@ -19,6 +19,8 @@ LINE_LIMIT = 1 << 20
 FILE_LIMIT = 64 << 20
 MANIFEST_LIMIT = 1 << 20
 ITEM_LIMIT = 100_000
+EXPANDED_LIMIT = 128 << 20
+"""Bytes of all items together once further files have been filled into them."""
 PACKS = Path(__file__).resolve().parent / "packs"
 
 T = TypeVar("T")
@@ -108,7 +110,7 @@ def fault(path: Path, number: int, error: Exception) -> PackError:
     """An error of msgspec's as a PackError, with the field where it names one."""
     message = str(error)
     place = ""
-    if found := re.search(r" - at `\$\.?(.*)`\Z", message, re.DOTALL):
+    if found := re.search(r" - at (?:`key` in )?`\$\.?(.*)`\Z", message, re.DOTALL):
         place, message = found[1], message[: found.start()]
     if found := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", message, re.DOTALL):
         place = f"{place}.{found[2]}" if place else found[2]

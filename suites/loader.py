@@ -1,9 +1,10 @@
 """Suites from folders and from the history: read, checked against their schema, and hashed.
 
 A suite is a folder with `suite.toml` (`suites.schema.Manifest`), `items.jsonl` (one item a line, of the kind that the
-manifest names), for lists of candidates `pool.jsonl`, and `SOURCES.md` for people. An item's hash is the SHA-256 of the
-canonical JSON of its data (keys sorted, no blanks, UTF-8, defaults left out); a suite's is the SHA-256 of the canonical
-JSON of its manifest and its items' hashes, in order.
+manifest names), for lists of candidates `pool.jsonl`, for other kinds further files (`cultures.jsonl`,
+`attributes.jsonl`), and `SOURCES.md` for people. What items take from further files becomes a part of their data. An
+item's hash is the SHA-256 of the canonical JSON of its data (keys sorted, no blanks, UTF-8, defaults left out); a
+suite's is the SHA-256 of the canonical JSON of its manifest and its items' hashes, in order.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from suites.base import Item, Suite, SuiteError
-from suites.files import PACKS, PackError, fault, lines, printable, record, table
+from suites.files import EXPANDED_LIMIT, ITEM_LIMIT, PACKS, PackError, fault, lines, printable, record, table
+from suites.kinds import ITEM_KINDS, item_of
+from suites.kinds.shared import Extra, ItemKind, Misfit
 from suites.manifest import manifest_faults, nearest
 from suites.schema import (
-    ITEM_KINDS,
     Candidate,
     CandidateList,
     ListLine,
@@ -152,24 +154,70 @@ def pool_names(folder: Path) -> list[str]:
 def _items(folder: Path, kind_name: str, report: Report) -> Iterator[Item]:
     kind = ITEM_KINDS[kind_name]
     pool = _pool(folder, report) if kind.pool else {}
+    extras = {extra.name: _entries(folder, extra, report) for extra in kind.extras}
+    if not all(extras.values()):
+        return
     seen: dict[str, int] = {}
+    size = 0
     for number, raw in lines(folder, ITEMS):
         try:
             if kind.pool:
-                value: Any = _list(folder, number, record(folder / ITEMS, number, raw, ListLine), pool)
+                values: list[Any] = [_list(folder, number, record(folder / ITEMS, number, raw, ListLine), pool)]
             else:
-                value = record(folder / ITEMS, number, raw, kind.type)
+                values = _expanded(folder, number, raw, kind, extras)
         except PackError as error:
             report(error)
             continue
-        faults = [*text_faults(plain_data(value), newlines=False), *kind.faults(value)]
-        if first := seen.get(value.id):
-            faults.append(("id", f"{value.id!r} is taken by line {first}"))
+        for value in values:
+            encoded = msgspec.json.encode(value)
+            size += len(encoded)
+            if size > EXPANDED_LIMIT or len(seen) >= ITEM_LIMIT:
+                message = f"makes the items too many, or larger than {EXPANDED_LIMIT:,} bytes together"
+                raise PackError(folder / ITEMS, number, "", message)
+            faults = [*text_faults(msgspec.json.decode(encoded), newlines=False), *kind.faults(value)]
+            if first := seen.get(value.id):
+                faults.append(("id", f"{value.id!r} is taken by line {first}"))
+            for place, message in faults:
+                report(PackError(folder / ITEMS, number, place, message))
+            seen.setdefault(value.id, number)
+            if not faults:
+                yield _item(kind_name, value)
+
+
+def _expanded(
+    folder: Path, number: int, raw: bytes, kind: ItemKind, extras: Mapping[str, Mapping[str, Any]]
+) -> list[Any]:
+    """The items that a line stands for. Raises PackError."""
+    line = record(folder / ITEMS, number, raw, kind.line or kind.type)
+    for place, message in kind.line_faults(line):
+        raise PackError(folder / ITEMS, number, place, message)
+    try:
+        return kind.expand(line, extras)
+    except Misfit as error:
+        raise PackError(folder / ITEMS, number, error.field, error.message) from None
+
+
+def _entries(folder: Path, extra: Extra, report: Report) -> dict[str, Any]:
+    """The entries of a further file by their ids."""
+    found: dict[str, Any] = {}
+    path = folder / extra.name
+    faulty = False
+    for number, raw in lines(folder, extra.name):
+        try:
+            entry = record(path, number, raw, extra.type)
+        except PackError as error:
+            faulty = True
+            report(error)
+            continue
+        faults = [*text_faults(plain_data(entry), newlines=False), *extra.faults(entry)]
+        if entry.id in found:
+            faults.append(("id", f"{entry.id!r} stands twice"))
         for place, message in faults:
-            report(PackError(folder / ITEMS, number, place, message))
-        seen.setdefault(value.id, number)
-        if not faults:
-            yield _item(kind_name, value)
+            report(PackError(path, number, place, message))
+        found.setdefault(entry.id, entry)
+    if not found and not faulty:
+        report(PackError(path, 0, "", "holds no entry"))
+    return found
 
 
 def _pool(folder: Path, report: Report) -> dict[str, Candidate]:
@@ -199,7 +247,7 @@ def _list(folder: Path, number: int, line: ListLine, pool: dict[str, Candidate])
 
 def _item(kind_name: str, value: Any) -> Item:
     data = plain_data(value)
-    return Item(value.id, content_hash(data), ITEM_KINDS[kind_name].stratum(value), data)
+    return item_of(kind_name, value.id, content_hash(data), data)
 
 
 def _manifest(folder: Path) -> Manifest:

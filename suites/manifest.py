@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
 from suites.base import PromptText, TaskSpec
-from suites.schema import ITEM_KINDS, Fault, Manifest
+from suites.kinds import ITEM_KINDS
+from suites.kinds.twin_text import AttributeSet
+from suites.schema import Fault, Manifest
 from suites.tasks import RULES
+
+PROMPT_LIMIT = 4_000
+"""Wordings of one task."""
 
 
 def placeholders(text: str) -> tuple[str, ...]:
@@ -47,40 +54,88 @@ def _task_faults(manifest: Manifest, task: TaskSpec) -> Iterator[Fault]:
         return
     if task.kind != rule.kind:
         yield "kind", f"must be {rule.kind} for the rule {task.rule}"
-    if manifest.item_kind in ITEM_KINDS and manifest.item_kind != rule.item_kind:
-        yield "rule", f"judges items of kind {rule.item_kind}, not {manifest.item_kind}"
+    kinds = rule.item_kinds or (rule.item_kind,)
+    if manifest.item_kind in ITEM_KINDS and manifest.item_kind not in kinds:
+        yield "rule", f"judges items of kind {' or '.join(kinds)}, not {manifest.item_kind}"
+        return
+    yield from _prompts_faults(manifest, task)
+    kind = ITEM_KINDS.get(manifest.item_kind)
+    required, optional = rule.placeholders, rule.optional
+    words = rule.answers
+    if kind is not None:
+        required, optional = (*kind.required, *required), (*kind.optional, *optional)
+        words = (len(kind.answers), len(kind.answers)) if kind.answers else words
+    for index, prompt in enumerate(task.prompts):
+        for place, message in _prompt_faults(prompt, required, optional, words):
+            yield f"prompts[{index}].{place}", message
+    if len({"{options}" in prompt.text for prompt in task.prompts}) > 1:
+        yield "prompts", "list the options in some wordings and not in others"
+    if task.labels and not all("{options}" in prompt.text for prompt in task.prompts):
+        yield "labels", "call options by a label, but not every prompt lists them"
+    if task.rule == "twin-association" and task.attributes not in get_args(AttributeSet):
+        yield "attributes", f"must be one of {', '.join(get_args(AttributeSet))}"
+    if task.rule != "twin-association" and task.attributes:
+        yield "attributes", f"is not a field of the rule {task.rule}"
+
+
+def _prompts_faults(manifest: Manifest, task: TaskSpec) -> Iterator[Fault]:
+    """Every language must have every version in every context."""
+    if len(task.prompts) > PROMPT_LIMIT:
+        yield "prompts", f"holds {len(task.prompts):,} texts; at most {PROMPT_LIMIT:,} are read"
+        return
     versions = sorted({prompt.version for prompt in task.prompts})
-    wanted = {(language, version) for language in manifest.languages for version in versions}
-    asked = [(prompt.language, prompt.version) for prompt in task.prompts]
-    yield from _repeated("prompts", [f"{language} version {version}" for language, version in asked])
+    contexts = list(dict.fromkeys(prompt.context for prompt in task.prompts))
+    if (many := len(manifest.languages) * len(versions) * len(contexts)) > PROMPT_LIMIT:
+        yield "prompts", f"would need {many:,} texts: one for every language, version and context"
+        return
+    wanted = {
+        (language, version, context) for language in manifest.languages for version in versions for context in contexts
+    }
+    asked = [(prompt.language, prompt.version, prompt.context) for prompt in task.prompts]
+    yield from _repeated("prompts", [_place(*place) for place in asked])
     if versions != list(range(1, len(versions) + 1)) or not versions:
         yield "prompts", "must have versions 1, 2, … without a gap"
-    for language, version in sorted(wanted - set(asked)):
-        yield "prompts", f"has no text for {language}, version {version}"
-    for language, version in sorted(set(asked) - wanted):
-        yield "prompts", f"has a text for {language}, version {version}, which is not a language of the suite"
-    for index, prompt in enumerate(task.prompts):
-        for place, message in _prompt_faults(prompt, rule.placeholders):
-            yield f"prompts[{index}].{place}", message
+    for place in sorted(wanted - set(asked)):
+        yield "prompts", f"has no text for {_place(*place)}"
+    for place in sorted(set(asked) - wanted):
+        yield "prompts", f"has a text for {_place(*place)}, which is not a language of the suite"
+    for index, context in enumerate(contexts):
+        if context and not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", context):
+            yield f"prompts[{index}].context", "holds other characters than lower-case letters, digits and '-'"
 
 
-def _prompt_faults(prompt: PromptText, wanted: tuple[str, ...]) -> Iterator[Fault]:
+def _place(language: str, version: int, context: str) -> str:
+    return f"{language}, version {version}" + (f", context {context}" if context else "")
+
+
+def _prompt_faults(
+    prompt: PromptText, wanted: tuple[str, ...], allowed: tuple[str, ...], words: tuple[int, int]
+) -> Iterator[Fault]:
     found = placeholders(prompt.text)
     for name in wanted:
         if found.count(name) != 1:
             yield "text", f"must hold {{{name}}} once, but does so {found.count(name)} times"
-    if extra := sorted(set(found) - set(wanted)):
+    for name in allowed:
+        if found.count(name) > 1:
+            yield "text", f"must hold {{{name}}} once at most, but does so {found.count(name)} times"
+    if extra := sorted(set(found) - set(wanted) - set(allowed)):
         yield "text", f"{{{extra[0]}}} is not a placeholder of this task"
     if prompt.text.count("{") != len(found) or prompt.text.count("}") != len(found):
         yield "text", "holds a brace that belongs to no placeholder"
     if "candidates" in wanted and not prompt.separator:
         yield "separator", "is missing: it stands between the candidates"
-    if max(map(len, (prompt.text, prompt.lead, prompt.cue, prompt.separator, prompt.examples))) > 20_000:
+    if not words[0] <= len(prompt.answers) <= words[1]:
+        many = str(words[0]) if words[0] == words[1] else f"{words[0]} to {words[1]}"
+        yield "answers", f"must hold {many} words, but holds {len(prompt.answers)}"
+    if len({answer.casefold() for answer in prompt.answers}) < len(prompt.answers) or "" in prompt.answers:
+        yield "answers", "holds a word twice, or an empty one"
+    texts = (prompt.text, prompt.lead, prompt.tail, prompt.cue, prompt.separator, prompt.examples, *prompt.answers)
+    if max(map(len, texts)) > 20_000:
         yield "text", "is longer than 20,000 characters"
 
 
 def _repeated(place: str, names: Sequence[str]) -> Iterator[Fault]:
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, count in Counter(names).items() if count > 1):
         yield place, f"holds {name!r} twice"
 
 

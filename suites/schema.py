@@ -1,4 +1,5 @@
-"""What a suite's files may hold: one strict schema for the manifest and one for each kind of item.
+"""What a suite's files may hold: strict schemas for the manifest and for the items of the regional suites. The other
+kinds of item, and the list of all, stand in `suites.kinds`.
 
 Unknown fields are errors. `suites.loader` reads files through these and names file, line and field of a fault;
 `suites.tasks` reads an item's data back through them. Defaults are left out of an item's data, so that a field that is
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -36,11 +37,11 @@ UNSAFE = re.compile(
 )
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a file: nothing but the fields it names."""
 
 
-class Manifest(_Strict, frozen=True, kw_only=True):
+class Manifest(Strict, frozen=True, kw_only=True):
     """`suite.toml`: all of a suite but its items."""
 
     kind: Literal["suite"]
@@ -59,7 +60,7 @@ class Manifest(_Strict, frozen=True, kw_only=True):
     sources: Annotated[tuple[Source, ...], Meta(max_length=10_000)] = ()
 
 
-class Written(_Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Hant"}):
+class Written(Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Hant"}):
     """One word in both scripts."""
 
     hans: Word
@@ -71,21 +72,21 @@ class Written(_Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Hant"
         return (self.hans,) if self.hans == self.hant else (self.hans, self.hant)
 
 
-class Terms(_Strict, frozen=True):
+class Terms(Strict, frozen=True):
     """What each region calls the thing."""
 
     mainland: Written
     taiwan: Written
 
 
-class Accepted(_Strict, frozen=True):
+class Accepted(Strict, frozen=True):
     """Other words of each region for the same thing, in the region's own script."""
 
     mainland: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
     taiwan: Annotated[tuple[Word, ...], Meta(max_length=32)] = ()
 
 
-class Definition(_Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Hant"}):
+class Definition(Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Hant"}):
     """What the thing is, without naming it."""
 
     hans: Sentence
@@ -97,7 +98,7 @@ class Definition(_Strict, frozen=True, rename={"hans": "zh-Hans", "hant": "zh-Ha
         return {"zh-Hans": self.hans, "zh-Hant": self.hant, "en": self.en}
 
 
-class RegionalTerm(_Strict, frozen=True, kw_only=True):
+class RegionalTerm(Strict, frozen=True, kw_only=True):
     """A thing that two regions name differently (item kind `regional-term`)."""
 
     id: Slug
@@ -121,7 +122,7 @@ class RegionalTerm(_Strict, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*self.words(region).forms, *self.also(region))))
 
 
-class Candidate(_Strict, frozen=True):
+class Candidate(Strict, frozen=True):
     """A person's name with what is known of it; a line of `pool.jsonl`."""
 
     name: Annotated[str, Meta(min_length=1, max_length=32)]
@@ -137,7 +138,7 @@ class Candidate(_Strict, frozen=True):
     note: Note = ""
 
 
-class ListLine(_Strict, frozen=True):
+class ListLine(Strict, frozen=True):
     """A line of `items.jsonl` in a pack of name lists: candidates by name, in stored order."""
 
     id: Slug
@@ -145,7 +146,7 @@ class ListLine(_Strict, frozen=True):
     note: Note = ""
 
 
-class CandidateList(_Strict, frozen=True):
+class CandidateList(Strict, frozen=True):
     """A list of names to choose from (item kind `candidate-list`), each with its attributes, so that it stands
     alone."""
 
@@ -159,7 +160,6 @@ class CandidateList(_Strict, frozen=True):
         return {candidate.name: candidate for candidate in self.candidates}
 
 
-AnyItem = RegionalTerm | CandidateList
 Fault = tuple[str, str]
 """A field and what is wrong with it."""
 
@@ -186,35 +186,6 @@ def candidate_faults(candidate: Candidate) -> Iterator[Fault]:
     """What the schema's types cannot say of a name."""
     if candidate.name != candidate.surname + candidate.given:
         yield "name", "is not the surname followed by the given name"
-
-
-def term_stratum(item: RegionalTerm) -> str:
-    """Terms are drawn evenly over categories."""
-    return item.category
-
-
-def list_stratum(item: CandidateList) -> str:
-    """Lists are drawn evenly over their mix of genders."""
-    genders = {candidate.gender for candidate in item.candidates}
-    return "mixed" if len(genders) > 1 else next(iter(genders))
-
-
-class ItemKind(msgspec.Struct, frozen=True):
-    """How the items of a kind are checked and drawn."""
-
-    type: type[Any]
-    faults: Callable[[Any], Iterator[Fault]]
-    stratum: Callable[[Any], str]
-    languages: tuple[str, ...] = ()
-    """The languages that the items carry texts in; () where they carry none."""
-    pool: bool = False
-    """Whether a `pool.jsonl` describes the candidates that `items.jsonl` names."""
-
-
-ITEM_KINDS: dict[str, ItemKind] = {
-    "regional-term": ItemKind(RegionalTerm, term_faults, term_stratum, ("zh-Hans", "zh-Hant", "en")),
-    "candidate-list": ItemKind(CandidateList, list_faults, list_stratum, pool=True),
-}
 
 
 def term(data: dict[str, Any]) -> RegionalTerm:

@@ -16,6 +16,7 @@ _GROUPS = {
     "models": "workbench.commands.models",
     "suites": "workbench.commands.suites",
     "history": "workbench.commands.history",
+    "label": "workbench.commands.label",
     "doctor": "workbench.commands.doctor",
 }
 

@@ -5,18 +5,35 @@ from __future__ import annotations
 import difflib
 
 from suites.base import Suite, SuiteError, Task
+from suites.tasks.agreement import AgreementAnswer, AgreementRating
+from suites.tasks.common import RuleTask
+from suites.tasks.culture_choice import CultureDefault, CultureNamed
 from suites.tasks.name_choice import NameChoice
 from suites.tasks.name_likelihood import NameLikelihood
+from suites.tasks.number_answer import NumberAnswer
+from suites.tasks.option_answer import OptionAnswer
+from suites.tasks.option_choice import OptionChoice
+from suites.tasks.option_judgements import OptionJudgements
 from suites.tasks.term_answer import TermAnswer
 from suites.tasks.term_likelihood import TermLikelihood
+from suites.tasks.twin_association import TwinAssociation
 
-Rule = type[TermLikelihood] | type[TermAnswer] | type[NameChoice] | type[NameLikelihood]
+Rule = type[RuleTask]
 
 RULES: dict[str, Rule] = {
     "regional-term-likelihood": TermLikelihood,
     "regional-term-answer": TermAnswer,
     "name-choice": NameChoice,
     "name-likelihood": NameLikelihood,
+    "option-choice": OptionChoice,
+    "culture-default": CultureDefault,
+    "culture-named": CultureNamed,
+    "option-judgements": OptionJudgements,
+    "option-answer": OptionAnswer,
+    "agreement-rating": AgreementRating,
+    "agreement-answer": AgreementAnswer,
+    "twin-association": TwinAssociation,
+    "number-answer": NumberAnswer,
 }
 
 

@@ -53,7 +53,7 @@ class NameLikelihood(NameTask):
 
     def request(self, item: Item, condition: Condition) -> ChoiceRequest:
         """The list and the question, continued by each name."""
-        return self.scored(item, condition, self.options(item, condition))
+        return self.scored_request(item, condition, self.options(item, condition))
 
     def judge(self, item: Item, condition: Condition, answer: Answer) -> Verdict:
         """The likeliest name. `values`: region_margin (Mainland − Taiwan, nats), mainland_probability (among the

@@ -109,7 +109,7 @@ class TermLikelihood(RuleTask):
 
     def request(self, item: Item, condition: Condition) -> ChoiceRequest:
         """The definition, continued by each form of each word."""
-        return self.scored(item, condition, tuple(_forms(term(item.data)).values()))
+        return self.scored_request(item, condition, tuple(_forms(term(item.data)).values()))
 
     def judge(self, item: Item, condition: Condition, answer: Answer) -> Verdict:
         """The region whose word is likelier. `values`: region_margin and region_margin_per_character (Mainland −

@@ -247,7 +247,7 @@ def test_the_report_says_what_was_found(history: History, audit: str) -> None:
 
 def test_every_table_keeps_its_columns(history: History, audit: str) -> None:
     tables = re.findall(r"<table>.*?</table>", rendered(exported(history, audit, "md")), re.DOTALL)
-    assert len(tables) == 4
+    assert len(tables) == 5
     for table in tables:
         rows = table.split("<tr>")[1:]
         assert len({len(re.findall("<t[hd]", row)) for row in rows}) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engines.base import ChoiceRequest, ChoiceScores, GenerateRequest, Generation, Message, OptionScore
 from suites import loader
-from suites.base import Condition, Suite, SuiteError, Task, Verdict
+from suites.base import Condition, Suite, SuiteError, Task, TaskKind, Verdict
+from suites.kinds import ITEM_KINDS
 from suites.tasks import RULES, task_for
 
 HANS, HANT, EN = (Condition(language=language) for language in ("zh-Hans", "zh-Hant", "en"))
@@ -394,8 +395,10 @@ def test_one_who_always_means_the_same_is_the_same_in_every_order(names: Suite) 
 
 def test_every_rule_is_registered_under_a_kind_it_declares() -> None:
     for rule in RULES.values():
-        assert rule.kind in {"choice", "choice-generated", "short-answer"}
-        assert rule.placeholders
+        assert rule.kind in get_args(TaskKind)
+        kinds = rule.item_kinds or (rule.item_kind,)
+        assert set(kinds) <= set(ITEM_KINDS)
+        assert all(rule.placeholders or ITEM_KINDS[kind].required for kind in kinds)
 
 
 def test_unknown_tasks_and_prompts_are_said(terms: Suite) -> None:

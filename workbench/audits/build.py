@@ -102,17 +102,17 @@ def _tasks(
     items = draw(suite.items, limit, seed)
     planned = []
     for spec in suite.tasks:
-        conditions = _conditions(task_for(suite, spec.id), items, languages, quick, orders)
-        if conditions:
-            planned.append(
-                PlannedTask(
-                    suite=suite.id,
-                    task=spec.id,
-                    form=spec.form,
-                    conditions=conditions,
-                    items=tuple(item.hash for item in items),
-                )
-            )
+        task = task_for(suite, spec.id)
+        # Not every item has a text in every language: conditions under which the same items are asked go together.
+        asked: dict[tuple[str, ...], list[Condition]] = {}
+        for condition in _conditions(task, items, languages, quick, orders):
+            which = tuple(item.hash for item in items if task.asks(item, condition.language, condition.context))
+            if which:
+                asked.setdefault(which, []).append(condition)
+        planned += [
+            PlannedTask(suite=suite.id, task=spec.id, form=spec.form, conditions=tuple(conditions), items=which)
+            for which, conditions in asked.items()
+        ]
     return planned
 
 
@@ -126,9 +126,19 @@ def _conditions(
     for prompt in task.spec.prompts:
         if (languages and prompt.language not in languages) or (quick and prompt.version != 1):
             continue
-        found += [Condition(language=prompt.language, version=prompt.version, order=order) for order in range(count)]
-    place = {language: index for index, language in enumerate(task.suite.languages)}
-    return tuple(sorted(found, key=lambda one: (place.get(one.language, len(place)), one.version, one.order)))
+        found += [
+            Condition(language=prompt.language, version=prompt.version, order=order, context=prompt.context, part=part)
+            for order in range(count)
+            for part in task.parts or ("",)
+        ]
+    places = {language: index for index, language in enumerate(task.suite.languages)}
+    steps = {context: index for index, context in enumerate(dict.fromkeys(p.context for p in task.spec.prompts))}
+
+    def rank(one: Condition) -> tuple[int, ...]:
+        place = places.get(one.language, len(places))
+        return place, steps[one.context], one.version, one.order, [*task.parts, one.part].index(one.part)
+
+    return tuple(sorted(found, key=rank))
 
 
 def draw(items: Sequence[Item], limit: int, seed: int) -> tuple[Item, ...]:
@@ -146,7 +156,8 @@ def draw(items: Sequence[Item], limit: int, seed: int) -> tuple[Item, ...]:
     strata: dict[str, list[Item]] = {}
     for item in items:
         strata.setdefault(item.stratum, []).append(item)
-    queues = [sorted(strata[name], key=lambda item: lot(item.hash)) for name in sorted(strata, key=lot)]
+    # By cluster: of a template that comes in every stratum the same ones are drawn in each, so that they can be paired.
+    queues = [sorted(strata[name], key=lambda item: lot(item.unit)) for name in sorted(strata, key=lot)]
     drawn: set[str] = set()
     turn = 0
     while len(drawn) < limit:

@@ -11,7 +11,7 @@ import msgspec
 from suites.base import Metric, Suite
 from suites.tasks import task_for
 from workbench.audits.contrasts import adjust, compare_values
-from workbench.audits.gather import Gathered, Presentation, gather
+from workbench.audits.gather import Asked, Gathered, Presentation, asked_in, gather, gives
 from workbench.audits.plan import Plan
 from workbench.statistics.clusters import cluster_means, paired_means
 from workbench.statistics.paired import PairedComparison
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from workbench.history import History
 
 Status = Literal["changed", "same", "unknown", "new", "gone"]
-_Place = tuple[str, str, str]
-"""Suite, task, language."""
+_Place = tuple[str, str, Asked]
+"""Suite, task, language and context."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     metric: str
     title: str
-    unit: str
+    unit: Literal["%", "nats", "steps"]
     model: str
     condition: dict[str, str]
     before: float | None = None
@@ -98,9 +98,9 @@ class _Side(msgspec.Struct):
         for planned in self.plan.tasks:
             task = task_for(self.suites[planned.suite], planned.task)
             for metric in task.metrics:
-                for language in dict.fromkeys(condition.language for condition in planned.conditions):
-                    if not metric.languages or language in metric.languages:
-                        found[(planned.suite, planned.task, language), metric.id] = metric
+                for asked in asked_in(self.plan, planned.suite, planned.task):
+                    if gives(metric, asked):
+                        found[(planned.suite, planned.task, asked), metric.id] = metric
         return found
 
 
@@ -193,7 +193,7 @@ def _change(
             blank, words="nothing to compare: no question with a usable answer in both"
         ), None
     both = [key for key in after if key in before]
-    items = [key[0] for key in both]
+    items = [key.unit for key in both]
     alike = all(after[key] == before[key] for key in both)
     means = paired_means([after[key] for key in both], items, [before[key] for key in both], items)
     return (
@@ -222,7 +222,7 @@ def _blank(metric: Metric, place: _Place, model: str, status: Status) -> Change:
         title=metric.title,
         unit=metric.unit,
         model=model,
-        condition={"language": place[2]},
+        condition=place[2].condition(),
     )
 
 
@@ -239,7 +239,7 @@ def _judged(
         floor = max(a.noise.get(change.model, 0.0), b.noise.get(models[change.model], 0.0))
         within = change.unit == "nats" and abs(change.difference or 0.0) < 2 * floor
         words = change.words or describe_difference(
-            "after", "before", found, p, unit="nats" if change.unit == "nats" else "share"
+            "after", "before", found, p, unit="share" if change.unit == "%" else change.unit
         )
         if differs(p) and within:
             words = f"{words}; but it is under twice the noise floor ({floor:.2f} nats), so no change can be said"
@@ -269,7 +269,7 @@ def _unpaired(a: _Side, b: _Side, models: Sequence[tuple[str, str]]) -> list[Cha
                 change = _blank(metric, place, model.key, status)
                 values = side.values(metric, place, model.key)
                 if values:
-                    means = cluster_means(list(values.values()), [key[0] for key in values]).means
+                    means = cluster_means(list(values.values()), [key.unit for key in values]).means
                     figure = float(means.mean())
                     change = msgspec.structs.replace(
                         change,
@@ -285,7 +285,7 @@ def _unpaired(a: _Side, b: _Side, models: Sequence[tuple[str, str]]) -> list[Cha
 def _in_order(changes: Sequence[Change], a: _Side, b: _Side) -> list[Change]:
     """By suite, task, metric and language as the first audit has them, then what only the second has."""
     rank = {key: place for place, key in enumerate(dict.fromkeys([*a.metrics(), *b.metrics()]))}
-    return sorted(changes, key=lambda one: rank[(one.suite, one.task, one.condition["language"]), one.metric])
+    return sorted(changes, key=lambda one: rank[(one.suite, one.task, Asked(**one.condition)), one.metric])
 
 
 def _summary(

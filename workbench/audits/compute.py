@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from suites.base import Metric, Suite, Task
+from suites.base import Metric, Suite
+from workbench.audits.breakdowns import breakdowns
 from workbench.audits.contrasts import family, unit_of
-from workbench.audits.findings import Comparison, Finding, Findings
-from workbench.audits.gather import Cell, Judged, Presentation, by_item, gather, presentation
+from workbench.audits.findings import Breakdown, Comparison, Finding, Findings
+from workbench.audits.gather import Cell, Judged, Presentation, asked_in, by_item, gather, gives, presentation
 from workbench.audits.plan import Plan
 from workbench.audits.steadiness import Steadiness, steadiness
 from workbench.statistics.baselines import Baselines, baselines
@@ -28,48 +29,38 @@ def compute_findings(
     models = [model.key for model in plan.models]
     findings: list[Finding] = []
     comparisons: list[Comparison] = []
+    broken: list[Breakdown] = []
     for task in gathered.tasks:
-        languages = _languages(plan, task)
-        cells = [
-            cell
-            for language in languages
-            for model in models
-            if (cell := gathered.cell(task, model, language)) is not None
-        ]
-        steady = {(cell.language, cell.model): steadiness(cell, plan.seed) for cell in cells}
+        asked = asked_in(plan, task.suite.id, task.spec.id)
+        cells = [cell for place in asked for model in models if (cell := gathered.cell(task, model, place)) is not None]
+        steady = {(cell.asked, cell.model): steadiness(cell, plan.seed) for cell in cells}
         for metric in task.metrics:
+            here = [cell for cell in cells if gives(metric, cell.asked)]
             findings += [
-                _finding(plan, metric, cell, steady[cell.language, cell.model], noise.get(cell.model))
-                for cell in cells
-                if not metric.languages or cell.language in metric.languages
+                _finding(plan, metric, cell, steady[cell.asked, cell.model], noise.get(cell.model)) for cell in here
             ]
-            comparisons += family(gathered, task, metric, models, languages, plan.seed)
-    return Findings(findings=tuple(findings), comparisons=tuple(comparisons))
-
-
-def _languages(plan: Plan, task: Task) -> list[str]:
-    for planned in plan.tasks:
-        if (planned.suite, planned.task) == (task.suite.id, task.spec.id):
-            return list(dict.fromkeys(condition.language for condition in planned.conditions))
-    return []
+            comparisons += family(gathered, task, metric, models, asked, plan.seed)
+            if metric.breakdown:
+                broken += [one for cell in here for one in breakdowns(cell, metric, _estimate, plan.seed)]
+    return Findings(findings=tuple(findings), comparisons=tuple(comparisons), breakdowns=tuple(broken))
 
 
 # -- one model, one condition -----------------------------------------------------------------------------------------
 
 
 def _estimate(metric: Metric, values: Mapping[Presentation, float], seed: int) -> Estimate:
-    rows, clusters = list(values.values()), [key[0] for key in values]
+    rows, clusters = list(values.values()), [key.unit for key in values]
     if metric.kind == "share":
         if len(set(clusters)) == len(clusters):
             return wilson(round(sum(rows)), len(rows))
         return clustered_share(rows, clusters)
-    return bootstrap_t(rows, clusters, seed=seed)
+    return bootstrap_t(rows, clusters, seed=seed, bounds=(0.0, 1.0) if metric.unit == "%" else None)
 
 
 def _p_against_null(metric: Metric, values: Mapping[Presentation, float], seed: int) -> float | None:
     if metric.null is None or not values:
         return None
-    rows, clusters = list(values.values()), [key[0] for key in values]
+    rows, clusters = list(values.values()), [key.unit for key in values]
     if metric.kind == "share":
         return share_against(rows, clusters, metric.null, seed=seed).p
     return sign_flip(cluster_means(rows, clusters).means - metric.null, seed=seed)
@@ -78,12 +69,12 @@ def _p_against_null(metric: Metric, values: Mapping[Presentation, float], seed: 
 def _finding(plan: Plan, metric: Metric, cell: Cell, steady: Steadiness, floor: float | None) -> Finding:
     values = cell.values(metric)
     estimate = _estimate(metric, values, plan.seed)
-    flags, items = cell.unusable()
+    flags, items = cell.unusable(metric)
     lost = _unusable(flags, items)
     kept = steady.stability if metric.stability else None
     margins = [
         sum(known) / len(known)
-        for rows in by_item(cell.rows).values()
+        for rows in by_item(cell.of(metric)).values()
         if (known := [verdict.margin for _, _, verdict in rows if verdict.margin is not None])
     ]
     open_items = int(undecided(margins, floor).sum()) if margins and floor is not None else 0
@@ -97,7 +88,7 @@ def _finding(plan: Plan, metric: Metric, cell: Cell, steady: Steadiness, floor: 
         title=metric.title,
         unit=metric.unit,
         model=cell.model,
-        condition={"language": cell.language},
+        condition=cell.asked.condition(),
         estimate=estimate.estimate,
         low=estimate.low,
         high=estimate.high,
@@ -115,7 +106,7 @@ def _finding(plan: Plan, metric: Metric, cell: Cell, steady: Steadiness, floor: 
         undecided=open_items,
         null=metric.null,
         p=_p_against_null(metric, values, plan.seed),
-        baselines=_named(beside),
+        baselines=metric.baselines or _named(beside),
         warnings=tuple(_warnings(cell, lost, steady, kept is not None, open_items, len(margins), plan.quick)),
         words=_words(metric, cell.model, estimate, share, beside),
     )
@@ -133,11 +124,11 @@ def _bounds(metric: Metric, cell: Cell, values: Mapping[Presentation, float]) ->
         return None, None
     rows: list[float | None] = []
     items: list[str] = []
-    for trial, _, verdict in cell.rows:
-        key = presentation(trial)
+    for trial, item, verdict in cell.of(metric):
+        key = presentation(trial, item)
         if key in values or not verdict.usable:
             rows.append(values.get(key))
-            items.append(trial.item)
+            items.append(item.unit)
     found = clustered_bounds(rows, items)
     return found.low, found.high
 
@@ -145,10 +136,14 @@ def _bounds(metric: Metric, cell: Cell, values: Mapping[Presentation, float]) ->
 def _baselines(metric: Metric, cell: Cell, values: Mapping[Presentation, float]) -> Baselines | None:
     """What a model without any knowledge would reach, over all presentations; None where there are no options or no
     right one, and for a metric that is not the share of right answers."""
+    if metric.baselines:
+        return Baselines(max(metric.baselines.values()), None, None, None, len(values))
     texts, gold, labels = [], [], []
-    for trial, item, verdict in cell.rows:
+    for trial, item, verdict in cell.of(metric):
         right = cell.task.gold(item, trial.condition)
-        value = values.get(presentation(trial))
+        value = values.get(presentation(trial, item))
+        if value is None and verdict.usable:
+            continue
         if value is not None and value != float(verdict.choice in right):
             return None
         options = cell.task.options(item, trial.condition)
@@ -195,7 +190,8 @@ def _words(metric: Metric, model: str, estimate: Estimate, share: float | None, 
         )
     if estimate.estimate is None:
         return f"{model}: no answer that this figure could be computed from"
-    figure = f"{100 * estimate.estimate:.1f} %" if metric.kind == "share" else f"{estimate.estimate:+.2f} nats"
+    shown = f"{100 * estimate.estimate:.1f} %"
+    figure = shown if metric.unit == "%" else f"{estimate.estimate:+.2f} {metric.unit}"
     said = f"{model}: {metric.title} {figure} (n = {estimate.n})"
     if beside is None or beside.best is None:
         return said

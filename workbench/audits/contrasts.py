@@ -1,4 +1,4 @@
-"""Two sides of an audit against each other: models in one language, languages of one model."""
+"""Two sides of an audit against each other: models asked the same; languages, contexts and cultures of one model."""
 
 from __future__ import annotations
 
@@ -9,38 +9,44 @@ import msgspec
 
 from suites.base import Metric, Task
 from workbench.audits.findings import Comparison
-from workbench.audits.gather import Cell, Gathered, Presentation
+from workbench.audits.gather import Asked, Cell, Gathered, Presentation, gives
 from workbench.statistics.families import holm
 from workbench.statistics.paired import PairedComparison, compare_means, compare_verdicts
 from workbench.statistics.wording import Unit, describe_difference
 
+_Values = Mapping[Presentation, float]
+
 
 class _Pair(msgspec.Struct, frozen=True):
-    """Two cells to compare: of two models in a language, or of two languages of a model."""
+    """Two sides to compare, with what is the same on both."""
 
     kind: str
     a: str
     b: str
     model: str
     condition: dict[str, str]
-    first: Cell
-    second: Cell
+    first: _Values
+    second: _Values
 
 
 def unit_of(metric: Metric) -> Unit:
     """How the wording says a figure of the metric."""
-    return "share" if metric.kind == "share" else "nats"
+    return "share" if metric.unit == "%" else metric.unit
 
 
 def family(
-    gathered: Gathered, task: Task, metric: Metric, models: Sequence[str], languages: Sequence[str], seed: int
+    gathered: Gathered,
+    task: Task,
+    metric: Metric,
+    models: Sequence[str],
+    asked: Mapping[Asked, frozenset[str]],
+    seed: int,
 ) -> list[Comparison]:
-    """All comparisons of one metric: the family over which p is adjusted. Its size is fixed by the plan: a comparison
-    for which there is no usable answer counts as well."""
-    spoken = [language for language in languages if not metric.languages or language in metric.languages]
-    pairs = list(_pairs(gathered, task, models, spoken))
-    values = {id(cell): cell.values(metric) for pair in pairs for cell in (pair.first, pair.second)}
-    found = [compare_values(metric, values[id(pair.first)], values[id(pair.second)], seed) for pair in pairs]
+    """All comparisons of one metric: the family over which p is adjusted. Its size is fixed by the plan (`asked`: the
+    items of each cell): a comparison for which there is no usable answer counts as well."""
+    here = {place: items for place, items in asked.items() if gives(metric, place)}
+    pairs = list(_pairs(gathered, task, metric, models, here))
+    found = [compare_values(metric, pair.first, pair.second, seed) for pair in pairs]
     adjusted = adjust([None if one is None else one.p for one in found])
     return [
         _comparison(task, metric, pair, one, p, len(pairs)) for pair, one, p in zip(pairs, found, adjusted, strict=True)
@@ -53,31 +59,61 @@ def adjust(pvalues: Sequence[float | None]) -> list[float | None]:
     return [None if raw is None else p for raw, p in zip(pvalues, adjusted, strict=True)]
 
 
-def compare_values(
-    metric: Metric, a: Mapping[Presentation, float], b: Mapping[Presentation, float], seed: int
-) -> PairedComparison | None:
+def compare_values(metric: Metric, a: _Values, b: _Values, seed: int) -> PairedComparison | None:
     """a minus b over the questions that have a value on both sides; None when there is none."""
     both = [key for key in a if key in b]
     if not both:
         return None
-    clusters = [key[0] for key in both]
+    clusters = [key.unit for key in both]
     left, right = [a[key] for key in both], [b[key] for key in both]
     if metric.kind == "share" and len(set(clusters)) == len(clusters):
         return compare_verdicts(left, right)
-    return compare_means(left, clusters, right, clusters, shares=metric.kind == "share", seed=seed)
+    return compare_means(left, clusters, right, clusters, shares=metric.unit == "%", seed=seed)
 
 
-def _pairs(gathered: Gathered, task: Task, models: Sequence[str], languages: Sequence[str]) -> Iterable[_Pair]:
-    for language in languages:
+def _pairs(
+    gathered: Gathered, task: Task, metric: Metric, models: Sequence[str], asked: Mapping[Asked, frozenset[str]]
+) -> Iterable[_Pair]:
+    def cell(model: str, place: Asked) -> Cell | None:
+        return gathered.cell(task, model, place)
+
+    for place in asked:
         for a, b in combinations(models, 2):
-            first, second = gathered.cell(task, a, language), gathered.cell(task, b, language)
+            first, second = cell(a, place), cell(b, place)
             if first is not None and second is not None:
-                yield _Pair("model", a, b, "", {"language": language}, first, second)
-    for model in models:
-        for a, b in combinations(languages, 2):
-            first, second = gathered.cell(task, model, a), gathered.cell(task, model, b)
-            if first is not None and second is not None:
-                yield _Pair("language", a, b, model, {}, first, second)
+                yield _Pair("model", a, b, "", place.condition(), first.values(metric), second.values(metric))
+    for axis in ("language", "context"):
+        if axis not in task.spec.compare:
+            continue
+        for model in models:
+            for one, other in combinations(asked, 2):
+                first, second = cell(model, one), cell(model, other)
+                if first is None or second is None or not _only(axis, one, other) or not asked[one] & asked[other]:
+                    continue
+                same = {name: value for name, value in one.condition().items() if name != axis}
+                sides = getattr(one, axis), getattr(other, axis)
+                yield _Pair(axis, *sides, model, same, first.values(metric), second.values(metric))
+    if "culture" in task.spec.compare:
+        for model in models:
+            for place in asked:
+                here = cell(model, place)
+                if here is not None:
+                    yield from _cultures(here, metric, place)
+
+
+def _only(axis: str, one: Asked, other: Asked) -> bool:
+    """Whether two cells differ in this and in nothing else."""
+    return one != other and all(getattr(one, name) == getattr(other, name) for name in one._fields if name != axis)
+
+
+def _cultures(cell: Cell, metric: Metric, place: Asked) -> Iterable[_Pair]:
+    """Pairs of cultures within one cell, over the clusters that both have: the same template in two dresses."""
+    owner = {item.hash: item.culture for item in cell.task.suite.items}
+    values: dict[str, dict[Presentation, float]] = {culture: {} for culture in owner.values() if culture}
+    for key, value in cell.values(metric).items():
+        values[owner[key.item]][key._replace(item="")] = value
+    for a, b in combinations(values, 2):
+        yield _Pair("culture", a, b, cell.model, place.condition(), values[a], values[b])
 
 
 def _comparison(

@@ -46,8 +46,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """A paired difference, a minus b: of two models under one condition (`kind` model), or of two languages of one
-    model (`kind` language; then a and b are languages and `model` names whose)."""
+    """A paired difference, a minus b: of two models under one condition (`kind` model), or of two languages, contexts
+    or cultures of one model (`kind` language, context, culture; then a and b are these and `model` names whose)."""
 
     kind: str
     suite: str
@@ -71,8 +71,47 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     words: str = ""
 
 
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure over a part of the items (or of what is asked of each)."""
+
+    key: str
+    name: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    """Clusters."""
+    ranked: bool = False
+    """Whether it has items enough to be ranked among the others."""
+
+
+class Breakdown(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding by culture, region group or topic, or by what it is made of (`by` is detail: attributes, sides).
+
+    The gap between the best and the worst that are ranked is always positive: `chance_low` and `chance_high` are what
+    shuffled labels give. Small cultures are pooled by group for it. None where there is nothing to rank.
+    """
+
+    suite: str
+    task: str
+    metric: str
+    title: str
+    unit: str
+    model: str
+    condition: dict[str, str]
+    by: str
+    slices: tuple[Slice, ...]
+    gap: float | None = None
+    chance_low: float | None = None
+    chance_high: float | None = None
+    p: float | None = None
+    is_gap: bool = False
+    words: str = ""
+
+
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
     """All findings and comparisons of an audit, in the order of its plan."""
 
     findings: tuple[Finding, ...]
     comparisons: tuple[Comparison, ...]
+    breakdowns: tuple[Breakdown, ...] = ()

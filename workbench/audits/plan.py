@@ -79,7 +79,8 @@ class Trial(msgspec.Struct, frozen=True):
         """A stable key, the same on every machine."""
         c = self.condition
         parts = (self.model, self.suite, self.task, self.item, c.language, c.version, c.order, c.form, c.context)
-        return hashlib.sha256(msgspec.json.encode((*parts, c.persona, self.repeat))).hexdigest()[:32]
+        end = (c.persona, self.repeat, c.part) if c.part else (c.persona, self.repeat)
+        return hashlib.sha256(msgspec.json.encode((*parts, *end))).hexdigest()[:32]
 
 
 def trials(plan: Plan) -> Iterator[Trial]:
@@ -100,7 +101,8 @@ def trial_seed(plan: Plan, trial: Trial) -> int:
     two models draw with the same numbers."""
     c = trial.condition
     parts = (plan.seed, trial.suite, trial.task, trial.item, c.language, c.version, c.order, c.context, c.persona)
-    digest = hashlib.sha256(msgspec.json.encode((*parts, trial.repeat))).digest()
+    end = (trial.repeat, c.part) if c.part else (trial.repeat,)
+    digest = hashlib.sha256(msgspec.json.encode((*parts, *end))).digest()
     return int.from_bytes(digest[:4], "big")
 
 

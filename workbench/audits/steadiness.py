@@ -26,7 +26,7 @@ def steadiness(cell: Cell, seed: int) -> Steadiness:
     """Over option orders and prompt versions, within a language; of repeats the first, which all others only redraw."""
     items: list[list[Presentation]] = []
     sizes: list[int] = []
-    for rows in by_item(cell.rows).values():
+    for rows in by_item(cell.whole()).values():
         items.append(
             [
                 Presentation(

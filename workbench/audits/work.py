@@ -38,7 +38,7 @@ class Work:
 
     def scored(self, trial: Trial) -> bool:
         """Whether the trial asks for likelihoods."""
-        return self._tasks[trial.suite, trial.task].spec.kind == "choice"
+        return self._tasks[trial.suite, trial.task].scored(trial.condition)
 
     def request(self, trial: Trial) -> ChoiceRequest | GenerateRequest:
         """What the engine is asked in a trial."""

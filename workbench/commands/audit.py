@@ -224,6 +224,8 @@ def _duration(seconds: float) -> str:
 
 def report(core: Workbench, audit: str, as_json: bool) -> None:
     """The findings of an audit on standard output, and how to see more on standard error."""
+    from workbench.audits.labelling import agreements
+
     with core.history() as history:
         if as_json:
             from workbench.history.export import audit_object
@@ -233,16 +235,29 @@ def report(core: Workbench, audit: str, as_json: bool) -> None:
         row = history.audit(audit)
         found = history.findings(audit)
         plan = history.plan(row.id)
+        labelled = history.labels(row.id)
+        calibrated = agreements(history, row.id) if labelled else []
     if found is None:
         if row.status != "paused":
             show("No findings yet.")
         return
-    from workbench.commands.tables import comparison_lines, finding_table
+    from workbench.commands.tables import breakdown_lines, comparison_lines, finding_table
 
     finding_table(plan, found)
     show()
     for text in comparison_lines(plan, found):
         show(text)
+    broken = breakdown_lines(found)
+    if broken:
+        show()
+    for text in broken:
+        show(text)
+    if calibrated:
+        from workbench.commands.label import show_agreement
+
+        show()
+        show("How far the rules agree with people's labels:")
+        show_agreement(calibrated)
     say("")
     say(f"The answers behind every number: {_program()} history show {row.id} --open")
 

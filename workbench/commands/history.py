@@ -90,14 +90,18 @@ def search(text: str, audit: str, limit: int, as_json: bool) -> None:
 @command.command("show")
 @click.argument("audit")
 @click.option("--items", is_flag=True, help="Every answer with its verdict.")
+@click.option("--stability", is_flag=True, help="What moves the answers: order, labels, wording, language, culture.")
 @click.option("--open", "open_it", is_flag=True, help="Open it in the terminal workbench.")
 @json_option
 @errors_in_one_line
-def show_audit(audit: str, items: bool, open_it: bool, as_json: bool) -> None:
+def show_audit(audit: str, items: bool, stability: bool, open_it: bool, as_json: bool) -> None:
     """The findings of an AUDIT (its id or the beginning of it)."""
     core = _core()
     with core.history() as history:
         row = history.audit(audit)
+        if stability:
+            _show_stability(history, row.id, as_json)
+            return
         if items and not as_json:
             for answer in history.rows(row.id):
                 _show_answer(answer)
@@ -125,6 +129,21 @@ def show_audit(audit: str, items: bool, open_it: bool, as_json: bool) -> None:
     report(core, row.id, as_json)
 
 
+def _show_stability(history: Any, audit: str, as_json: bool) -> None:
+    from workbench.audits.movement import movements_of
+    from workbench.commands.tables import movement_tables
+
+    found = movements_of(history, audit)
+    if found is None:
+        raise Refused(f"audit {audit} has a task that this version does not know, so its answers cannot be compared")
+    if as_json:
+        import msgspec
+
+        show_json({"audit": audit, **msgspec.json.decode(msgspec.json.encode(found))})
+        return
+    movement_tables(found)
+
+
 class _Members(io.StringIO):
     """Lines of JSON on standard output, as the members of one array: a long audit is never held in memory."""
 
@@ -140,7 +159,10 @@ def _show_answer(row: Any) -> None:
     from engines.base import Generation
 
     asked = row.trial.condition
-    show(f"{row.trial.model} · {row.trial.task} · {asked.language} · wording {asked.version} · order {asked.order}")
+    show(
+        f"{row.trial.model} · {row.trial.task} · {asked.language} · wording {asked.version} · order {asked.order}"
+        + "".join(f" · {name}" for name in (asked.context, asked.part) if name)
+    )
     show(f"  asked: {row.prompt}")
     if isinstance(row.answer, Generation):
         show(f"  wrote: {row.answer.text}")
@@ -170,7 +192,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
     rows = [
         (
             change.title,
-            change.condition.get("language", ""),
+            " ".join(value for value in change.condition.values() if value),
             change.model,
             number(change.before, change.unit),
             number(change.after, change.unit),
@@ -182,7 +204,7 @@ def compare(first: str, second: str, as_json: bool) -> None:
         )
         for change in found.changes
     ]
-    head = ("", "language", "model", "before", "after", "change", "95 % interval", "p (Holm)", "n", "")
+    head = ("", "asked in", "model", "before", "after", "change", "95 % interval", "p (Holm)", "n", "")
     show_table(head, rows, ("<", "<", "<", ">", ">", ">", "<", ">", ">", "<"))
 
 

@@ -71,7 +71,8 @@ def show_suite(suite: str, with_items: bool, as_json: bool) -> None:
     for task in found.tasks:
         show(f"\nTask {task.id}: {task.title} ({task.kind}). {task.about}")
         for prompt in task.prompts:
-            show(f"  {prompt.language} {prompt.version}: {prompt.text}")
+            context = f", context {prompt.context}" if prompt.context else ""
+            show(f"  {prompt.language} {prompt.version}{context}: {prompt.text}")
     show("\nSources:")
     for source in found.sources:
         parts = (source.title, source.publisher, source.year, source.address, source.note)

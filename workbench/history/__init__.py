@@ -13,6 +13,7 @@ from workbench.history.rows import (
     HistoryError,
     Hit,
     JudgedRow,
+    LabelRow,
     NoiseRow,
     VerdictVersion,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "HistoryError",
     "Hit",
     "JudgedRow",
+    "LabelRow",
     "NoiseRow",
     "VerdictVersion",
 ]

@@ -215,7 +215,7 @@ class AnswerBuffer:
             place.cells[key] = _inserted(
                 self._connection,
                 "INSERT INTO cells (audit, model, model_key, suite, task, language, version, "
-                '"order", form, context, persona) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+                '"order", form, context, persona, part) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
                 (
                     audit,
                     place.models[trial.model],
@@ -249,7 +249,7 @@ class AnswerBuffer:
         )
         models = self._connection.execute("SELECT key, id FROM audit_models WHERE audit = ?", (audit,))
         cells = self._connection.execute(
-            'SELECT id, model_key, suite, task, language, version, "order", form, context, persona '
+            'SELECT id, model_key, suite, task, language, version, "order", form, context, persona, part '
             "FROM cells WHERE audit = ?",
             (audit,),
         )

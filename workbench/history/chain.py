@@ -109,7 +109,39 @@ def _spell(value: Any) -> Any:
 
 def answer_hash(previous: str, trial: Trial, prompt: str, kind: str, answer: str) -> str:
     """The chain's next hash; `answer` is the stored JSON, taken as it is."""
-    return digest(previous.encode(), canonical(trial), clean(prompt).encode(), kind.encode(), answer.encode())
+    return digest(previous.encode(), _trial(trial), clean(prompt).encode(), kind.encode(), answer.encode())
+
+
+class _Whole(msgspec.Struct, frozen=True):
+    """A condition as it was before questions had parts."""
+
+    language: str
+    version: int
+    order: int
+    form: str
+    context: str
+    persona: str
+
+
+class _WholeTrial(msgspec.Struct, frozen=True):
+    """A trial likewise."""
+
+    model: str
+    suite: str
+    task: str
+    item: str
+    condition: _Whole
+    repeat: int
+
+
+def _trial(trial: Trial) -> bytes:
+    """Canonical form of a trial. A question without parts has the form, and so the hash, that it had before there were
+    any."""
+    if trial.condition.part:
+        return canonical(trial)
+    c = trial.condition
+    whole = _Whole(c.language, c.version, c.order, c.form, c.context, c.persona)
+    return canonical(_WholeTrial(trial.model, trial.suite, trial.task, trial.item, whole, trial.repeat))
 
 
 def manifest(suite: Suite) -> str:

@@ -22,6 +22,7 @@ import msgspec
 from engines.base import ChoiceScores, Generation
 from suites.base import Item, Suite, SuiteError, Task
 from suites.tasks import task_for
+from workbench.audits.movement import movements_of
 from workbench.audits.plan import Plan
 from workbench.history.chain import encode_answer
 from workbench.history.markdown import report
@@ -36,7 +37,7 @@ VERSION = 1
 
 COLUMNS = (
     "audit", "number", "model", "fingerprint", "suite", "suite_version", "task", "item", "item_hash", "stratum",
-    "language", "prompt_version", "option_order", "form", "context", "persona", "repeat", "prompt", "answer",
+    "language", "prompt_version", "option_order", "form", "context", "part", "persona", "repeat", "prompt", "answer",
     "option_scores", "verdict", "choice", "margin", "reason", "figures", "finish", "error", "seconds", "at", "trial",
 )  # fmt: skip
 """Of `csv`. `option_scores` holds log-probabilities (nats) by option, `margin` is in nats, `seconds` in seconds."""
@@ -127,6 +128,7 @@ def _csv_values(context: _Context, number: int, row: AnswerRow) -> tuple[object,
         asked.order,
         asked.form,
         asked.context,
+        asked.part,
         asked.persona,
         trial.repeat,
         row.prompt,
@@ -229,6 +231,7 @@ def _whole(history: Reader, audit: str) -> Iterator[str]:
                 "cards": history.cards(audit),
                 "noise": history.noise(audit),
                 "canary": history.canary(audit),
+                "stability": movements_of(history, audit),
                 "machine": details.machine,
                 "libraries": details.libraries,
             },

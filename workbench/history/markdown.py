@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from workbench.audits.findings import Comparison, Finding, Findings
+from workbench.audits.movement import movements_of
 from workbench.audits.plan import Plan
 from workbench.history.reading import Reader
 from workbench.text import safe_text
@@ -41,6 +42,8 @@ def report(history: Reader, audit: str) -> Iterator[str]:
     else:
         yield from _findings(found)
         yield from _comparisons(found)
+        yield from _breakdowns(found)
+        yield from _stability(history, row.id)
         yield from _warnings(plan, found)
     yield from _repeat(history, row.id, plan)
 
@@ -185,7 +188,8 @@ def _comparisons(found: Findings) -> Iterator[str]:
 
 
 def _comparison(one: Comparison) -> tuple[str, ...]:
-    where = one.model if one.kind == "language" else _condition(one.condition)
+    condition = _condition(one.condition)
+    where = condition if one.kind == "model" else f"{one.model}{f', {condition}' if condition else ''}"
     mark = "✱ " if one.p_adjusted is not None and one.p_adjusted < _MARKED_BELOW else ""
     return (
         escape(f"{one.title} ({'points' if one.unit == '%' else one.unit})"),
@@ -200,6 +204,47 @@ def _comparison(one: Comparison) -> tuple[str, ...]:
         str(one.n),
         escape(one.words),
     )
+
+
+def _breakdowns(found: Findings) -> Iterator[str]:
+    told = [one for one in found.breakdowns if one.gap is not None or one.by == "detail"]
+    if not told:
+        return
+    yield from ("## By culture, region and topic", "")
+    yield "A gap is one only where it is wider than what shuffled labels give; ✱ marks those."
+    yield ""
+    for one in told:
+        condition = _condition(one.condition)
+        mark = "✱ " if one.is_gap else ""
+        where = f"{one.title} ({one.suite}, {one.task}), {condition}, {one.model}, by {one.by}"
+        yield f"- {mark}**{escape(where)}**: {escape(one.words)}"
+    yield ""
+
+
+def _stability(history: Reader, audit: str) -> Iterator[str]:
+    found = movements_of(history, audit)
+    if found is None or not found.moved:
+        return
+    yield from ("## What moves the answers", "")
+    yield "Share of pairs whose answers differ when one thing changes and all else stays. The suite is meant to show"
+    yield "what is marked so; a change of presentation should move nothing."
+    yield ""
+    rows = [
+        (
+            escape(f"{one.suite} ({', '.join(one.tasks)})"),
+            escape(one.model),
+            one.axis + (" (meant)" if one.meant else ""),
+            figure(one.flips, "%"),
+            _interval(one.low, one.high, "%"),
+            figure(one.agreement, ""),
+            str(one.n),
+        )
+        for one in found.moved
+    ]
+    head = ("suite", "model", "changes", "answers that change (%)", "95 % interval", "agreement", "n")
+    yield from table(head, rows, (3, 5, 6))
+    yield from (f"- {escape(line)}" for line in found.words)
+    yield ""
 
 
 def _warnings(plan: Plan, found: Findings) -> Iterator[str]:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from engines.base import ModelCard
-from suites.base import Condition, Item, Suite, Verdict
+from suites.base import Condition, Suite, Verdict
+from suites.kinds import item_of
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial
 from workbench.history import search, verify
@@ -27,6 +28,7 @@ from workbench.history.rows import (
     HistoryError,
     Hit,
     JudgedRow,
+    LabelRow,
     NoiseRow,
     VerdictVersion,
 )
@@ -48,7 +50,7 @@ _JUDGED = _TRIAL.format(more="", join="")
 _ANSWER = _TRIAL.format(more=", p.text, n.kind, n.answer, n.seconds, n.at", join=" JOIN prompts p ON p.id = n.prompt")
 
 _CELLS = """
-SELECT id, model_key, suite, task, language, version, "order", form, context, persona FROM cells WHERE audit = ?
+SELECT id, model_key, suite, task, language, version, "order", form, context, persona, part FROM cells WHERE audit = ?
 """
 
 _FIGURES = msgspec.json.Decoder(dict[str, float])
@@ -120,10 +122,12 @@ class Reader:
             }
         found: list[Suite] = []
         for suite, text in stored:
+            head = self._json(text, Suite)
             rows = tuple(
-                Item(name, mark, stratum, self._json(data, dict)) for name, mark, stratum, data in items[suite]
+                item_of(head.item_kind, name, mark, self._json(data, dict), stratum)
+                for name, mark, stratum, data in items[suite]
             )
-            found.append(msgspec.structs.replace(self._json(text, Suite), items=rows))
+            found.append(msgspec.structs.replace(head, items=rows))
         return found
 
     def cards(self, audit: str) -> dict[str, ModelCard]:
@@ -199,6 +203,17 @@ class Reader:
         with self._reading() as connection:
             found = connection.execute(f"{sources} ORDER BY 1", (number, trial_id)).fetchall()
         return [VerdictVersion(record[0], record[1], _verdict(record[2:])) for record in found]
+
+    def labels(self, audit: str) -> list[LabelRow]:
+        """What people said of the answers, in the order of the answers and then of the labellers' names."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            found = connection.execute(
+                "SELECT n.trial, l.labeller, l.label, l.note, l.at FROM answers n JOIN labels l ON l.answer = n.id "
+                "WHERE n.audit = ? ORDER BY n.seq, l.labeller",
+                (number,),
+            ).fetchall()
+        return [LabelRow(*record) for record in found]
 
     def search(self, text: str, limit: int = 50, *, audit: str | None = None) -> list[Hit]:
         """Answers and prompts that hold all words of `text`, newest first (see `workbench.history.search`)."""

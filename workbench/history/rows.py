@@ -84,6 +84,17 @@ class VerdictVersion(msgspec.Struct, frozen=True):
     verdict: Verdict
 
 
+class LabelRow(msgspec.Struct, frozen=True):
+    """What a person said that an answer is."""
+
+    trial: str
+    """Id of the trial."""
+    labeller: str
+    label: str
+    note: str
+    at: str
+
+
 class NoiseRow(msgspec.Struct, frozen=True):
     """The noise floor of a model in one audit."""
 

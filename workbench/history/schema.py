@@ -214,7 +214,42 @@ def _tables(connection: sqlite3.Connection) -> None:
     _run(connection, _VIEWS)
 
 
-MIGRATIONS: Sequence[Migration] = (("audits", _tables),)
+_PARTS = """
+ALTER TABLE cells ADD COLUMN part TEXT NOT NULL DEFAULT '';
+DROP VIEW answers_readable;
+CREATE VIEW answers_readable AS
+SELECT a.name AS audit, n.seq AS number, m.name AS model, c.suite, c.task, i.name AS item, c.language,
+  c.version AS prompt_version, c."order" AS option_order, c.form, c.context, c.part, n.repeat, p.text AS prompt,
+  CASE n.kind WHEN 'generation' THEN json_extract(n.answer, '$.text') ELSE v.choice END AS answer,
+  v.kind AS verdict, v.choice, v.reason, v.margin, n.seconds, n.at, n.trial
+FROM answers n
+JOIN audits a ON a.id = n.audit
+JOIN cells c ON c.id = n.cell
+JOIN audit_models m ON m.id = c.model
+JOIN prompts p ON p.id = n.prompt
+LEFT JOIN suite_items i ON i.id = n.item
+LEFT JOIN verdicts v ON v.answer = n.id;
+"""
+"""Questions of several parts, each asked in a trial of its own."""
+
+_LABELS = """
+-- What a person says that an answer is. A person's later label for the same answer takes the earlier one's place.
+CREATE TABLE labels (
+  answer INTEGER NOT NULL REFERENCES answers(id) ON DELETE CASCADE,
+  labeller TEXT NOT NULL,
+  label TEXT NOT NULL,
+  note TEXT NOT NULL DEFAULT '',
+  at TEXT NOT NULL,
+  PRIMARY KEY (answer, labeller)
+);
+"""
+
+
+def _script(text: str) -> Callable[[sqlite3.Connection], None]:
+    return lambda connection: _run(connection, text)
+
+
+MIGRATIONS: Sequence[Migration] = (("audits", _tables), ("parts", _script(_PARTS)), ("labels", _script(_LABELS)))
 """All of them, oldest first. Never change one that was released: add another."""
 
 

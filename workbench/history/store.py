@@ -278,6 +278,34 @@ class History(Reader):
         )
         return True
 
+    def add_label(self, audit: str, trial_id: str, labeller: str, label: str, note: str = "") -> None:
+        """Keep what a person says that an answer is, in place of what the same person said before. HistoryError when
+        the trial has no answer."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            found = connection.execute(
+                "SELECT id FROM answers WHERE audit = ? AND trial = ?", (number, trial_id)
+            ).fetchone()
+            if found is None:
+                raise HistoryError(f"{self.path.name}: the audit has no answer to the trial {trial_id}")
+            with transaction(connection):
+                connection.execute(
+                    "INSERT OR REPLACE INTO labels (answer, labeller, label, note, at) VALUES (?, ?, ?, ?, ?)",
+                    (found[0], clean(labeller), clean(label), clean(note), now()),
+                )
+
+    def remove_label(self, audit: str, trial_id: str, labeller: str) -> bool:
+        """Take a person's label back; whether there was one."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                gone = connection.execute(
+                    "DELETE FROM labels WHERE labeller = ? AND answer = "
+                    "(SELECT id FROM answers WHERE audit = ? AND trial = ?)",
+                    (clean(labeller), number, trial_id),
+                )
+        return bool(gone.rowcount)
+
     def delete_audit(self, audit: str) -> None:
         """Delete an audit with its answers, verdicts and findings, what only it used, and its search entries."""
         with self._exclusive() as connection:

@@ -19,7 +19,7 @@ from workbench.history.files import told
 _PAGE = 1000
 _CHAIN = """
 SELECT n.seq, n.id, n.trial, n.hash, n.kind, n.answer, p.text, c.model_key, c.suite, c.task, i.hash, c.language,
-  c.version, c."order", c.form, c.context, c.persona, n.repeat, i.name
+  c.version, c."order", c.form, c.context, c.persona, c.part, n.repeat, i.name
 FROM answers n LEFT JOIN cells c ON c.id = n.cell LEFT JOIN suite_items i ON i.id = n.item
 LEFT JOIN prompts p ON p.id = n.prompt
 WHERE n.audit = ? AND n.seq > ? ORDER BY n.seq LIMIT ?
@@ -88,7 +88,7 @@ def _chain(
             missing = f"answer {count + 1} is" if seq == count + 2 else f"answers {count + 1} to {seq - 1} are"
             return [f"{missing} missing from the chain"], seq
         count = seq
-        where = f"answer {seq} ({record[7]} · {record[8]} · {record[9]} · item {record[18]})"
+        where = f"answer {seq} ({record[7]} · {record[8]} · {record[9]} · item {record[19]})"
         if prompt is None or record[7] is None or record[10] is None:
             return [f"{where} has lost its prompt, condition or item"], count
         trial = _trial(record)
@@ -117,8 +117,8 @@ def _answers(
 
 
 def _trial(record: tuple[Any, ...]) -> Trial:
-    model, suite, task, item, language, version, order, form, context, persona, repeat = record[7:18]
-    return Trial(model, suite, task, item, Condition(language, version, order, form, context, persona), repeat)
+    model, suite, task, item, *condition, repeat = record[7:19]
+    return Trial(model, suite, task, item, Condition(*condition), repeat)
 
 
 def _counts(connection: sqlite3.Connection, audit: int, chained: int) -> list[str]:

@@ -14,8 +14,8 @@ from workbench.statistics.usable import WARN_ABOVE
 STABLE_FROM = 0.4
 SIGNIFICANT_BELOW = 0.05
 
-Unit = Literal["share", "nats"]
-"""Shares are said in per cent and their differences in points (of 100), margins in nats."""
+Unit = Literal["share", "nats", "steps"]
+"""Shares are said in per cent and their differences in points (of 100), margins in nats, ratings in steps."""
 
 
 def prefers(estimate: Estimate, null: float, stability: float | None) -> bool:
@@ -112,11 +112,11 @@ def _excludes(estimate: Estimate, null: float) -> bool:
 
 
 def _amount(value: float, unit: Unit) -> str:
-    return f"{100 * value:.0f} %" if unit == "share" else f"{value:.2f} nats"
+    return f"{100 * value:.0f} %" if unit == "share" else f"{value:.2f} {unit}"
 
 
 def _difference(value: float, unit: Unit) -> str:
-    return f"{100 * value:.1f} points" if unit == "share" else f"{value:.2f} nats"
+    return f"{100 * value:.1f} points" if unit == "share" else f"{value:.2f} {unit}"
 
 
 def _figure(estimate: Estimate, unit: Unit) -> str:

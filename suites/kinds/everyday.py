@@ -1,0 +1,115 @@
+"""Everyday knowledge of one culture as a question with four options (item kind `everyday-question`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from suites.kinds.shared import (
+    CULTURES,
+    Culture,
+    Extras,
+    Facets,
+    ItemKind,
+    Note,
+    Option,
+    Question,
+    Sources,
+    Texts,
+    culture_of,
+    option_faults,
+    text_faults_of,
+)
+from suites.schema import Fault, Key, Slug, Strict
+
+Topic = Literal["food", "school", "holidays", "work", "sport", "manners"]
+Options = Annotated[tuple[Option, ...], Meta(min_length=4, max_length=4)]
+Gold = Annotated[tuple[Key, ...], Meta(min_length=1, max_length=4)]
+
+
+class EverydayLine(Strict, frozen=True, kw_only=True):
+    """A line of `items.jsonl`."""
+
+    id: Slug
+    culture: Key
+    topic: Topic
+    question: Texts
+    options: Options
+    gold: Gold
+    source: Sources
+    note: Note = ""
+
+
+class EverydayQuestion(Strict, frozen=True, kw_only=True):
+    """A question about one culture; `gold` holds the keys of the right options, every other one is wrong beyond
+    doubt."""
+
+    id: Slug
+    culture: Culture
+    topic: Topic
+    question: Texts
+    options: Options
+    gold: Gold
+    source: Sources
+    note: Note = ""
+
+
+def _expand(line: EverydayLine, extras: Extras) -> list[EverydayQuestion]:
+    return [
+        EverydayQuestion(
+            id=line.id,
+            culture=culture_of(extras, line.culture),
+            topic=line.topic,
+            question=line.question,
+            options=line.options,
+            gold=line.gold,
+            source=line.source,
+            note=line.note,
+        )
+    ]
+
+
+def _faults(item: EverydayQuestion) -> Iterator[Fault]:
+    yield from option_faults(item.options)
+    yield from text_faults_of(
+        {"question": item.question} | {f"options[{n}].text": option.text for n, option in enumerate(item.options)}
+    )
+    keys = {option.key for option in item.options}
+    if [option.key for option in item.options] != ["a", "b", "c", "d"]:
+        yield "options", "must have the keys a, b, c, d in this order"
+    for key in item.gold:
+        if key not in keys:
+            yield "gold", f"{key!r} is the key of no option"
+    if len(set(item.gold)) < len(item.gold):
+        yield "gold", "holds a key twice"
+    for language in sorted(set(item.question) - {"en"} - set(item.culture.languages)):
+        yield "question", f"has a text in {language}, which is not a language of {item.culture.id}"
+
+
+def _facets(data: dict[str, Any]) -> Facets:
+    culture = data["culture"]
+    return Facets(stratum=culture["id"], culture=culture["id"], group=culture["group"], topic=data["topic"])
+
+
+def _question(data: dict[str, Any], language: str, part: str, answers: tuple[str, ...]) -> Question:
+    return Question(
+        {"question": data["question"][language]},
+        {option["key"]: option["text"][language] for option in data["options"]},
+        tuple(data["gold"]),
+    )
+
+
+KIND = ItemKind(
+    type=EverydayQuestion,
+    line=EverydayLine,
+    expand=_expand,
+    extras=(CULTURES,),
+    faults=_faults,
+    facets=_facets,
+    required=("question",),
+    optional=("options",),
+    spoken=lambda data: frozenset(data["question"]),
+    question=_question,
+)
