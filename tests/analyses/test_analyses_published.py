@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
+from sctc_copy import REPEATS, answer, choose, copy, real
 
 from suites.importers.sctc.model import Name, NameList, NameRun, SurnameRow, SurnameRun, Term, TermRun
 from workbench.analyses.sctc import Rows, analyse
-from workbench.analyses.sctc.published import People, count_rows, free_surnames, name_rows, surname_rows, term_rows
+from workbench.analyses.sctc.published import (
+    People,
+    count_rows,
+    free_surnames,
+    name_rows,
+    published_rows,
+    surname_rows,
+    term_rows,
+)
+from workbench.cli import main
 
 NAMES = (
     Name(name="王丽华", count=9, decile=0, region="mainland", gender="female"),
@@ -129,3 +143,55 @@ def test_counts_need_both_files() -> None:
     )
     (row,) = count_rows(copy, [term], ["c4", "ootc"])
     assert (row.corpus, row.item, row.mainland, row.taiwan) == ("c4", "3", 12.0, 3.0)
+
+
+def small(root: Path) -> Path:
+    """A copy with a term run and a name run of three rows: a name, a fragment and no choice."""
+    copy(root)
+    answer(root, "some-model", "traditional", 2, ["軟體", "計程車", "路警", "乘警"] * REPEATS, [1, 1, 1, 0] * REPEATS)
+    choose(root, "some-model", "english", 3, [("王建国", 1, "王建国"), ("国", 1, "中国"), ("NA", -1, "抱歉")])
+    return root
+
+
+def test_a_copy_goes_through_the_same_analyses(tmp_path: Path) -> None:
+    published, corrected = (analyse(published_rows(small(tmp_path), mode)) for mode in ("published", "corrected"))
+    outcomes = published.section("term-outcomes")
+    assert outcomes is not None
+    correct = outcomes.lines[0].figure("correct")
+    assert correct is not None
+    assert (correct.published, correct.n, correct.n_published) == (0.75, 4, 12)
+    valid = []
+    for found in (published, corrected):
+        section = found.section("name-choices")
+        assert section is not None
+        assert section.lines[0].group == "set 3"
+        valid.append(section.lines[0].figure("valid"))
+    assert [one.published for one in valid if one] == [pytest.approx(2 / 3), pytest.approx(1 / 3)], "the fragment"
+
+
+def test_replay_shows_the_analysis(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["replay", "sc-tc-bench", str(small(tmp_path)), "--analysis", "--json"])
+    assert done.exit_code == 0, done.output
+    sections = {section["id"] for section in json.loads(done.stdout)["sections"]}
+    assert {"term-outcomes", "name-choices", "name-position"} <= sections
+    refused = CliRunner().invoke(
+        main, ["replay", "sc-tc-bench", str(tmp_path), "--analysis", "--judge", "anything", "--json"]
+    )
+    assert refused.exit_code == 2
+    assert "leave out --judge" in refused.stderr
+
+
+def test_the_authors_files_give_their_own_counts() -> None:
+    """Figures of the reference: gpt4o in Simplified takes the first of six names 3,457 times in 8,000."""
+    rows = published_rows(real())
+    kept = tuple(row for row in rows.names if (row.model, row.language, row.set) == ("gpt4o", "zh-Hans", "2"))
+    found = analyse(Rows(names=kept))
+    position, choices = found.section("name-position"), found.section("name-choices")
+    assert position is not None
+    assert choices is not None
+    first, mainland = position.lines[0].figure("first place"), choices.lines[0].figure("Mainland name")
+    assert first is not None
+    assert mainland is not None
+    assert round((first.published or 0) * 8000) == 3457
+    assert round((mainland.published or 0) * 8000) == 6380
+    assert (mainland.n, mainland.note[:13]) == (720, "one list only")

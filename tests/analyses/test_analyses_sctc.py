@@ -121,6 +121,18 @@ def test_popularity_as_published_leaves_out_names_that_were_never_chosen_and_cor
     assert (found.n, found.n_published) == (48, 24)
 
 
+def test_trials_with_the_same_names_are_one_list() -> None:
+    """A hundred trials of one list say nothing of other lists, so the orders are the units, and that is said."""
+    again = tuple(
+        NameRow(model="m", language="en", list=str(trial), offered=listed, chosen=listed[0], place=0, order=order)
+        for trial in range(10)
+        for order, listed in enumerate(every_order(people(0)))
+    )
+    found = figure(Rows(names=again), "name-choices", "Mainland name")
+    assert (found.n, found.n_published) == (24, 240)
+    assert found.note.startswith("one list only")
+
+
 def test_no_choice_is_no_region() -> None:
     rows = Rows(names=answers(lambda listed: None))
     assert figure(rows, "name-choices", "valid").estimate == 0.0

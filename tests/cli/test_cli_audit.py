@@ -62,7 +62,7 @@ def test_data_goes_to_standard_output_and_narration_to_standard_error(
 ) -> None:
     done = run("audit", "one", "two", "-s", "scripted-terms")
     assert "95 % interval" in done.stdout
-    assert "No difference found in any of 24 comparisons" in done.stdout
+    assert "No difference found in any of 36 comparisons" in done.stdout
     assert "questions to 2 model(s)" not in done.stdout
     assert "96 questions to 2 model(s)" in done.stderr
     assert "measuring the noise floor" in done.stderr

@@ -10,6 +10,7 @@ import click
 from workbench.commands.output import Refused, Side, errors_in_one_line, json_option, say, show, show_json, show_table
 
 if TYPE_CHECKING:
+    from suites.importers.sctc.verdicts import Mode
     from workbench.replay.sctc import Replay, Result
 
 
@@ -28,6 +29,7 @@ def command() -> None:
     type=click.Path(path_type=Path),
     help="The authors’ manual corrections, as a JSON file of your own; without it counts are given without them.",
 )
+@click.option("--analysis", is_flag=True, help="Every analysis of the paper instead of the counts, with intervals.")
 @click.option("--judge", "judge", help="Measure how far this MODEL, as the judge, agrees with the stored verdicts.")
 @click.option("--limit", type=click.IntRange(min=1), help="With --judge: so many stored verdicts, drawn by seed.")
 @click.option("--seed", type=int, default=0, show_default=True, help="With --judge: the seed of that draw.")
@@ -37,6 +39,7 @@ def sctc(
     folder: Path,
     mode: str | None,
     overrides: Path | None,
+    analysis: bool,
     judge: str | None,
     limit: int | None,
     seed: int,
@@ -54,6 +57,16 @@ def sctc(
     if limit is not None and judge is None:
         raise Refused("--limit goes with --judge: the responses themselves are always all scored")
     corrections = read_overrides(overrides) if overrides else None
+    if analysis:
+        if judge is not None:
+            raise Refused("--analysis is of the published responses: leave out --judge")
+        from workbench.analyses.sctc import analyse
+        from workbench.analyses.sctc.published import published_rows
+        from workbench.commands.analysis import show_analysis
+
+        scored: Mode = "corrected" if mode == "corrected" else "published"
+        show_analysis(analyse(published_rows(folder, scored, corrections), seed), as_json)
+        return
     if judge is not None:
         if mode is not None:
             raise Refused("--judge measures agreement with the stored verdicts; it goes with no --mode")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from suites.base import Item, Suite, Verdict
-from suites.schema import Candidate, candidates, term
+from suites.schema import Candidate, PublishedList, candidates, term
 from suites.tasks import task_for
 from workbench.analyses.sctc import Analysis, analyse
 from workbench.analyses.sctc.rows import MeasureRow, NameRow, Person, Rows, TermRow
@@ -88,7 +88,12 @@ class _Names:
     def people(self, item: Item) -> dict[str, Person]:
         """The people on a list, by name."""
         if item.hash not in self._people:
-            self._people[item.hash] = {one.name: _person(one) for one in candidates(item.data).candidates}
+            if self.task.suite.item_kind == "published-list":
+                listed = msgspec.convert(item.data, PublishedList).candidates
+                found = {one.name: Person(name=one.name, region=one.region, given=one.name[1:]) for one in listed}
+            else:
+                found = {one.name: _person(one) for one in candidates(item.data).candidates}
+            self._people[item.hash] = found
         return self._people[item.hash]
 
 
@@ -157,6 +162,8 @@ _READERS: dict[str, _Reader] = {
     "regional-term-answer": _answers,
     "regional-term-likelihood": _likelihoods,
     "character-variant": _variants,
+    "published-terms": _answers,
+    "published-names": _choices,
     "name-choice": _choices,
     "name-likelihood": _choices,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -33,11 +33,23 @@ def _line(group: _Group, figures: Sequence[Figure], more: str = "") -> Line:
     return Line(model=group[0], language=group[1], group=said, figures=tuple(figures))
 
 
-def _clusters(rows: Sequence[NameRow]) -> list[str | int]:
-    """Lists; where there is one only, its orders, since then nothing else was drawn."""
-    if len({row.list for row in rows}) > 1:
+def _clusters(rows: Sequence[NameRow]) -> list[Hashable]:
+    """Lists, by who stands on them: a hundred trials with the same names are one list. Where there is one only, its
+    orders, since then nothing else was drawn."""
+    orders = {id(row.offered): tuple(one.name for one in row.offered) for row in rows}
+    lists = {key: frozenset(names) for key, names in orders.items()}
+    if not any(lists.values()):
         return [row.list for row in rows]
+    if len(set(lists.values())) > 1:
+        return [lists[id(row.offered)] or row.list for row in rows]
+    if len(set(orders.values())) > 1:
+        return [orders[id(row.offered)] for row in rows]
     return [row.order for row in rows]
+
+
+def _one_list(rows: Sequence[NameRow]) -> bool:
+    lists = {frozenset(one.name for one in names) for names, _ in _lists(rows)}
+    return len(lists) == 1 and all(lists)
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -71,7 +83,7 @@ def choices(rows: Sequence[NameRow], seed: int = 0) -> Section | None:
         valid = [row for row in members if row.chosen is not None]
         offered = _on_offer(members, lambda one: True, lambda one: one.region == "mainland")
         mainland = [float(row.chosen is not None and row.chosen.region == "mainland") for row in valid]
-        one = len({row.list for row in members}) == 1
+        one = _one_list(members)
         note = "one list only: the interval is over its orders and says nothing of other names" if one else ""
         lines.append(
             _line(

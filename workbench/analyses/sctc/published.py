@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
-from suites.importers.sctc.model import Name, NameRun, SurnameRun, Term, TermRun
-from workbench.analyses.sctc.rows import CountRow, NameRow, Person, SurnameRow, TermRow
+from suites.importers.sctc.model import Language, Name, NameRun, SurnameRun, Term, TermRun
+from suites.importers.sctc.overrides import Overrides
+from suites.importers.sctc.reader import Copy
+from suites.importers.sctc.verdicts import Mode, TermRule, name_verdict
+from workbench.analyses.sctc.rows import CountRow, NameRow, Person, Rows, SurnameRow, TermRow
+from workbench.replay.sctc import term_labels
 
 LANGUAGES = {"simplified": "zh-Hans", "traditional": "zh-Hant", "english": "en"}
 _REGIONS = frozenset({"mainland", "taiwan"})
@@ -17,6 +22,37 @@ class Records(Protocol):
 
     def records(self, path: str) -> list[dict[str, str]]:
         """The records of a CSV file; [] where it is absent."""
+
+
+CORPORA = ("baidu-baike", "c4", "cctw", "map-cc", "mcc4", "ootc", "tw-wiki", "twc4", "twchat")
+"""The corpora that the authors counted in."""
+
+
+def published_rows(root: Path, mode: Mode = "published", overrides: Overrides | None = None) -> Rows:
+    """Everything that a copy of the authors' repository holds, labelled in one mode. Raises SuiteError where the folder
+    is no copy."""
+    copy = Copy(root)
+    people = People(copy.names)
+    simplify = copy.converter.simplified if copy.converter else str
+    rules: dict[Language, TermRule] = {}
+    terms: list[TermRow] = []
+    for run in copy.term_runs(overrides):
+        if run.language not in rules:
+            rules[run.language] = TermRule(copy.terms, run.language, mode, overrides, simplify)
+        terms += term_rows(run, (label for _, label, _ in term_labels(run, rules[run.language])))
+    names: list[NameRow] = []
+    for choices in copy.name_runs():
+        columns = zip(choices.codes, choices.chosen, choices.lists, choices.responses, strict=True)
+        names += name_rows(choices, (name_verdict(mode, *row) for row in columns), people)
+    surnames: list[SurnameRow] = []
+    for asked in copy.surname_runs():
+        surnames += surname_rows(asked, people, free_surnames(copy, asked.model))
+    return Rows(
+        terms=tuple(terms),
+        names=tuple(names),
+        surnames=tuple(surnames),
+        counts=tuple(count_rows(copy, copy.terms, CORPORA)),
+    )
 
 
 def term_rows(run: TermRun, labels: Iterable[str]) -> Iterator[TermRow]:
