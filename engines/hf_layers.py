@@ -32,15 +32,14 @@ class Layers:
         hooks.append(last.register_forward_hook(lambda *_: called.clear()))
         try:
             states, out = self._states([0, 1, 2])
+            self._after = list(called)
+            with torch.inference_mode():
+                return bool(torch.equal(self._finished(states[-1:])[0], out))
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError):
+            return False
         finally:
             for hook in hooks:
                 hook.remove()
-        self._after = called
-        try:
-            with torch.inference_mode():
-                return bool(torch.equal(self._finished(states[-1:])[0], out))
-        except (AttributeError, RuntimeError, TypeError):
-            return False
 
     def _states(self, tokens: Sequence[int]) -> tuple[Any, Any]:
         """The states at the last token: after the embeddings and each layer, shape (layers + 1, width); and the one

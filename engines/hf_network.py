@@ -37,18 +37,16 @@ class Network:
         self.name = name
         self.device = model.get_input_embeddings().weight.device
         self.dtype = model.get_input_embeddings().weight.dtype
+        if self.device.type == "meta":  # offloaded: accelerate brings what it is given to where it is needed
+            self.device = torch.device("cpu")
         if not self.dtype.is_floating_point:
             self.dtype = torch.float32
-        self.base = model.base_model
-        if self.base is model:
-            raise EngineError(f"{name}: a model whose output head cannot be told from the rest; it cannot be scored")
-        parameters = inspect.signature(self.base.forward).parameters
-        self._cache_name = "cache" if "cache" in parameters else "past_key_values"
+        self._use(model.base_model)
         self._output: type[Any] | None = None
         self.vocabulary = 0
         """Width of the logits, which is often more than the tokens of the tokenizer."""
         self._cancelled = cancelled
-        self.blocks = self._find_blocks()
+        self.blocks_owner, self.blocks = self._find_blocks()
         for block in self.blocks:
             block.register_forward_pre_hook(self._check)
         self.tree = False
@@ -59,19 +57,24 @@ class Network:
         """Tokens that every layer sees; more than this and some see only the last ones."""
         self.examine()
 
+    def _use(self, base: Any) -> None:
+        """Take this part of the model as the one that turns tokens into hidden states."""
+        self.base = base
+        parameters = inspect.signature(base.forward).parameters
+        self._cache_name = "cache" if "cache" in parameters else "past_key_values"
+        self._takes_positions = "position_ids" in parameters
+
     # -- parts --------------------------------------------------------------------------------------------------
 
-    def _find_blocks(self) -> list[Any]:
-        """The decoder's layers, in order."""
+    def _find_blocks(self) -> tuple[Any, list[Any]]:
+        """The module that runs the decoder's layers, and the layers in order."""
         count = getattr(self.model.config.get_text_config(), "num_hidden_layers", 0)
         decoder = self.model.get_decoder() if hasattr(self.model, "get_decoder") else self.base
         for owner in (decoder, self.base):
             for _, module in owner.named_modules():
                 if isinstance(module, torch.nn.ModuleList) and len(module) == count:
-                    self.blocks_owner = next(
-                        part for part in owner.modules() if any(child is module for child in part.children())
-                    )
-                    return list(module)
+                    parents = (part for part in owner.modules() if any(child is module for child in part.children()))
+                    return next(parents), list(module)
         raise EngineError(f"{self.name}: its layers are not found; this kind of model cannot be scored")
 
     def _window(self) -> int:
@@ -102,7 +105,7 @@ class Network:
         asked: dict[str, Any] = {"input_ids": torch.tensor(ids, device=self.device), "use_cache": cache is not None}
         if cache is not None:
             asked[self._cache_name] = cache
-        if positions is not None:
+        if positions is not None and self._takes_positions:
             asked["position_ids"] = torch.tensor([positions], device=self.device).expand(len(ids), -1)
         if mask is not None:
             asked["attention_mask"] = self._additive(mask)
@@ -191,11 +194,16 @@ class Network:
                 ids = torch.tensor([trunk], device=self.device)
                 whole = self.model(input_ids=ids, use_cache=False).logits[0].float()
             self.vocabulary = int(whole.shape[-1])
-            split = self.project(self.hidden([trunk])[0])
         except _CANNOT as error:
             raise EngineError(f"{self.name}: the model does not run: {_line(error)}") from error
-        if split.shape != whole.shape or not self._close(split, whole):
-            raise EngineError(f"{self.name}: its output head is not of a kind that this engine can use")
+        # Most models call their base model; some (OPT) the decoder inside it.
+        parts = [self.base, self.model.get_decoder() if hasattr(self.model, "get_decoder") else self.base]
+        for part in parts:
+            self._use(part)
+            if part is not self.model and self._examined(lambda: self._splits(trunk, whole)):
+                break
+        else:
+            raise EngineError(f"{self.name}: its output head cannot be told from the rest; it cannot be scored")
         plain = [self.hidden([trunk + tail])[0, len(trunk) - 1 :] for tail in (left, right)]
         self.branching = self._examined(lambda: self._branches(trunk, left, right, plain))
         self.tree = self.branching and self._examined(lambda: self._tree(trunk, left, right, plain))
@@ -206,6 +214,10 @@ class Network:
             return bool(check())
         except _CANNOT:
             return False
+
+    def _splits(self, trunk: list[int], whole: Any) -> bool:
+        split = self.project(self.hidden([trunk])[0])
+        return split.shape == whole.shape and self._close(split, whole)
 
     def _branches(self, trunk: list[int], left: list[int], right: list[int], plain: list[Any]) -> bool:
         cache = self.cache()

@@ -42,7 +42,7 @@ def dequantised(starters: dict[str, Path], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.model
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_both_engines_give_the_same_scores(
     starters: dict[str, Path], dequantised: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
