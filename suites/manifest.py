@@ -37,8 +37,8 @@ def manifest_faults(manifest: Manifest) -> Iterator[Fault]:
 def _task_faults(manifest: Manifest, task: TaskSpec) -> Iterator[Fault]:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", task.id):
         yield "id", "holds other characters than lower-case letters, digits and '-'"
-    if not 1 <= task.orders <= 1000:
-        yield "orders", "must be from 1 to 1000"
+    if not 1 <= task.orders <= 720:
+        yield "orders", "must be from 1 to 720"
     if not 1 <= task.max_tokens <= 4096:
         yield "max_tokens", "must be from 1 to 4096"
     rule = RULES.get(task.rule)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+_GIVEN = os.environ.get("CULTURE_WORKBENCH_TEST_DATA")
+"""Read before a test begins: within one it is gone, since the application takes it for a setting of its own."""
+
 TERMS = (
     ("0", "软件", "軟體", "让电脑做事的东西", "讓電腦做事的東西"),
     ("1", "出租车/的士", "計程車", "付钱乘坐的车", "付錢乘坐的車"),
@@ -91,8 +94,7 @@ def overrides(root: Path) -> Path:
 
 def real() -> Path:
     """The authors' own files; skips where they are absent."""
-    given = os.environ.get("CULTURE_WORKBENCH_TEST_DATA")
-    place = (Path(given) if given else Path(__file__).parents[2] / "shared" / "data") / "sctc"
+    place = (Path(_GIVEN) if _GIVEN else Path(__file__).parents[2] / "shared" / "data") / "sctc"
     if not place.is_dir():
         pytest.skip("the authors' files are not on this machine")
     return place

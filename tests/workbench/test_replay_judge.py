@@ -81,7 +81,7 @@ def test_no_judged_figure_without_its_agreement() -> None:
 def test_agreement_of_a_judge_and_of_the_rule(tmp_path: Path) -> None:
     root = copy(tmp_path)
     answer(root, "m", "simplified", 1, ["软件 right", "x", "right", "x"] * REPEATS, [1, 0, 1, 1] * REPEATS)
-    found = agreement(Scripted("score"), root)  # type: ignore[arg-type]
+    found = agreement(Scripted("score"), stored(root, None, 0, None))  # type: ignore[arg-type]
     assert (found.n, found.of, found.judge.fingerprint) == (ROWS, ROWS, "f" * 64)
     assert found.judge.accuracy.estimate == pytest.approx(0.75)
     assert found.rule.accuracy.estimate == pytest.approx(0.5)
@@ -134,7 +134,7 @@ def test_a_real_model_judges(tmp_path: Path, starters: dict[str, Path]) -> None:
     options = LoadOptions(context=1024, threads=1, gpu_layers=0)
     engine = open_engine(path, options, name="smollm2", fingerprint="")
     try:
-        found = agreement(engine, root, limit=6)
+        found = agreement(engine, stored(root, 6, 0, None))
     finally:
         engine.close()
     assert (found.n, found.judge.way, found.judge.unreadable) == (6, "scores", 0)

@@ -84,7 +84,7 @@ def sctc(
         _one(found.rows[mode])
     if found.check:
         same = f"{found.check.equal:,} of {found.check.cells:,} cells of the authors’ per-item table are equal"
-        show(f"\nPublished: {same}." + (f" First that differs: {found.check.first}." if found.check.first else ""))
+        show(f"Published: {same}." + (f" First that differs: {found.check.first}." if found.check.first else ""))
     for note in found.notes:
         show(note)
 
@@ -196,16 +196,13 @@ def _judge(folder: Path, model: str, limit: int | None, seed: int, corrections: 
     from workbench.judge.calibration import kappa_text
     from workbench.replay.sctc_judge import agreement, stored
 
-    stored(folder, 1, seed, corrections)  # a folder that holds nothing is said before a model is loaded
+    drawn = stored(folder, limit, seed, corrections)  # first: what is wrong with a folder is said before a model loads
     engine = Workbench().open_engine(model)
     line = ProgressLine()
     try:
         found = agreement(
             engine,
-            folder,
-            limit=limit,
-            seed=seed,
-            overrides=corrections,
+            drawn,
             progress=lambda done, total: line.update(f"{model}: {done:,} of {total:,} answers judged"),
         )
     finally:
@@ -224,5 +221,5 @@ def _judge(folder: Path, model: str, limit: int | None, seed: int, corrections: 
         table.append((language, one.judge, one.way, share, kappa_text(one), f"{one.unreadable:,}"))
     head = ("language", "judge", "asked by", "agrees", "κ, 95 % interval", "unreadable")
     show_table(head, table, ("<", "<", "<", ">", "<", ">"))
-    show(f"\nAgainst {found.judge.against}: {found.n:,} of {found.of:,} stored answers.")
+    show(f"Against {found.judge.against}: {found.n:,} of {found.of:,} stored answers.")
     show(f"Weights of the judge: {found.judge.fingerprint or 'unknown'}")

@@ -73,15 +73,11 @@ def stored(
 
 def agreement(
     engine: Engine,
-    root: Path,
-    *,
-    limit: int | None = None,
-    seed: int = 0,
-    overrides: Overrides | None = None,
+    drawn: tuple[list[Stored], int, list[Drop]],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Agreement:
-    """Ask a judge about stored answers and compare. Raises SuiteError, EngineDied, Cancelled."""
-    pairs, of, drops = stored(root, limit, seed, overrides)
+    """Ask a judge about stored answers (what `stored` gives) and compare. Raises EngineDied, Cancelled."""
+    pairs, of, drops = drawn
     words: list[bool | None] = []
     for start in range(0, len(pairs), _STEP):
         words += ask(engine, [pair.case for pair in pairs[start : start + _STEP]])

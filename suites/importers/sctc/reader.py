@@ -44,6 +44,8 @@ _RUN = re.compile(r"(.+)_(simplified|traditional|english)_([0-9]{1,3})\.csv(?:\.
 _CODES = {"1": 1, "0": 0, "-1": -1, "1.0": 1, "0.0": 0, "-1.0": -1}
 _VERDICTS = {"1": True, "0": False, "1.0": True, "0.0": False}
 _REFINED = {"True": True, "False": False}
+_EVEN, _EVEN_ROWS = {0: 180, 1: 180}, 18_000
+"""Name sets whose complete files hold every list so many times in a row, whether or not they number it."""
 _LIST_START = re.compile(r"[：:]\s*(?=[^：:]*\Z)")
 _SEPARATOR = re.compile(r"\s*[,，、]\s*")
 
@@ -396,6 +398,8 @@ class Copy:
             if aligned and prompts is not None:
                 order = prompts[row][1]
                 trial = prompts[row][0] if trial is None else trial
+            elif trial is None and number in _EVEN and max(table.numbers) + 1 == _EVEN_ROWS:
+                trial = row // _EVEN[number]
             rows.append(
                 (
                     trial,

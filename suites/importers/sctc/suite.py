@@ -190,7 +190,7 @@ def _names(copy: Copy, name: str, number: int) -> Made | None:
             "kind": "choice-generated",
             "rule": "published-names",
             "form": "chat",
-            "orders": min(count, 1000),
+            "orders": min(count, 720),
             "max_tokens": 512,
             "prompts": [
                 {"language": TAGS[language], "version": 1, "text": head + "{candidates}", "separator": separator}
