@@ -91,12 +91,13 @@ def _scatter(section: Section, models: Sequence[str], dark: bool, width: int, he
         valid, mainland = line.figure("valid"), line.figure("Mainland name")
         if valid is None or mainland is None or valid.estimate is None or mainland.estimate is None:
             continue
-        label = f"{line.model}, {asked_in(line.language)}{f', {line.group}' if line.group else ''}"
+        who = ", ".join(part for part in (line.model, language_name(line.language), line.group) if part)
         points.append(
             _Point(
                 ascii_uppercase[len(points) % 26],
                 _place(models, line.model),
-                f"{label}: valid {100 * valid.estimate:.0f} %, Mainland {100 * mainland.estimate:.0f} %",
+                # Figures first: a long name is what may be cut.
+                f"valid {100 * valid.estimate:.0f} %, Mainland {100 * mainland.estimate:.0f} % · {who}",
                 (100 * mainland.estimate,),
                 (100 * valid.estimate,),
             )

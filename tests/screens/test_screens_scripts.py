@@ -143,8 +143,8 @@ async def test_an_audit_without_terms_opens_on_the_analyses() -> None:
         await wait_until(pilot, lambda: "No word likelihoods in this audit" in said(pilot, "#scripts-state"))
         tabs = pilot.app.screen.query_one("#scripts-tabs", TabbedContent)
         await wait_until(pilot, lambda: tabs.active == "scripts-plots-tab")
-        await wait_until(pilot, lambda: "A ■ one" in shown(pilot))
-        assert "B ▲ two" in shown(pilot)
+        await wait_until(pilot, lambda: "A ■ valid 100 %, Mainland 100 % · one" in shown(pilot))
+        assert "B ▲ valid 100 %, Mainland 0 % · two" in shown(pilot)
 
 
 async def test_the_same_figures_on_screen_and_command_line() -> None:
