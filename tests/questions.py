@@ -294,7 +294,7 @@ def first(request: ChoiceRequest, place: int) -> float:
 
 def by_lot(request: ChoiceRequest, place: int) -> float:
     """Any of them, as the question and its place have it."""
-    return -1.0 - number_of("lot", canonical_text(request.prompt), place) % 10_007 / 10_007
+    return -1.0 - number_of("lot", canonical_text(request.prompt), place) % 1_000_000_007 / 1_000_000_007
 
 
 def meaning(request: ChoiceRequest, place: int) -> float:

@@ -68,7 +68,8 @@ def test_the_same_audit_twice_has_not_changed(lab: Lab, versions: int) -> None:
         found = compared(lab, one, other)
         assert found.items == 6
         assert found.models == (("alpha", "alpha"), ("beta", "beta"))
-        assert {each.status for each in found.changes} == {"same"}
+        # No item of this suite has a word of Hong Kong's, so there is nothing to say of those figures.
+        assert {each.status for each in found.changes if not each.metric.startswith("hongkong")} == {"same"}
         assert all(each.n == 6 for each in found.changes)
         assert found.summary[0] == f"0 of {len(found.changes)} figures changed beyond chance and noise"
         assert {each.difference for each in found.changes} == {0.0}
@@ -279,7 +280,7 @@ def test_an_interrupted_audit_is_compared_on_what_it_has(lab: Lab) -> None:
     found = compared(lab, first, second)
     assert change(found, "region-margin").n == 5
     assert (change(found, "correct").n, change(found, "correct").status) == (0, "unknown")
-    assert found.summary[0] == "0 of 4 figures changed beyond chance and noise; 2 more could not be compared"
+    assert found.summary[0] == "0 of 5 figures changed beyond chance and noise; 4 more could not be compared"
 
 
 def test_the_family_of_a_change_is_its_metric_over_models_and_languages(lab: Lab) -> None:
