@@ -76,6 +76,16 @@ def test_an_older_history_is_copied_and_brought_up_to_date(path: Path, recorder:
     assert len(list(path.parent.glob("*.backup"))) == 1
 
 
+def test_migrations_go_by_name_also_where_they_came_in_another_order(path: Path, recorder: Any) -> None:
+    with History.open(path, migrations=LATER) as history:
+        audit = recorder.complete(history)
+    other = (*MIGRATIONS, ("calendar", lambda connection: None), ("mood", another))
+    for _ in range(2):
+        with History.open(path, readonly=True, migrations=other) as history:
+            assert history.verify(audit) == []
+    assert len(list(path.parent.glob("*.backup"))) == 1
+
+
 def test_a_migration_that_fails_changes_nothing(path: Path, recorder: Any) -> None:
     with History.open(path) as history:
         audit = recorder.complete(history)

@@ -307,6 +307,8 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
         named(name=name)(_numbered(number, change))
     with transaction(connection):
         named.apply(database)
+        # Names say which ran, the number only how many there are: also where one was known under another number.
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
     return kept
 
 
