@@ -13,7 +13,7 @@ from engines.base import Engine, LoadOptions
 from engines.process import open_engine
 from suites.loader import builtin, load
 from workbench.audits.build import build_plan
-from workbench.audits.plan import PlannedModel
+from workbench.audits.plan import PlannedModel, PlannedTask
 from workbench.audits.runner import Runner
 from workbench.core import Workbench
 
@@ -40,6 +40,13 @@ def test_a_suite_runs_whole_on_a_scripted_engine(lab: Lab, suite_id: str) -> Non
     assert asked == {(task.id, p.language, p.context) for task in suite.tasks for p in task.prompts}
 
 
+def first_context(task: PlannedTask) -> PlannedTask:
+    """A task in its first context only: all of them are asked on the scripted engine."""
+    first = task.conditions[0].context
+    kept = tuple(condition for condition in task.conditions if condition.context == first)
+    return msgspec.structs.replace(task, conditions=kept)
+
+
 @pytest.mark.model
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["smollm2-135m-instruct", "gemma-3-270m"])
@@ -53,7 +60,7 @@ def test_all_suites_run_on_a_real_model(lab: Lab, starters: dict[str, Path], nam
     suites = [load(suite_id) for suite_id in IDS if not suite_id.startswith("sc-tc")]
     plan = build_plan([usable], suites, languages=("en",), limit=5, quick=True, options={usable.name: OPTIONS})
     # What the noise floor is does not matter here, and measuring it takes as long as the rest.
-    plan = msgspec.structs.replace(plan, noise_items=2)
+    plan = msgspec.structs.replace(plan, noise_items=2, tasks=tuple(map(first_context, plan.tasks)))
     runner = Runner(lab.path, opened)
     audit = runner.start(plan, suites)
     assert runner.run() == "complete", lab.message(audit)
