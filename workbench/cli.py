@@ -17,6 +17,7 @@ _GROUPS = {
     "suites": "workbench.commands.suites",
     "history": "workbench.commands.history",
     "live": "workbench.commands.live",
+    "vote": "workbench.commands.vote",
     "doctor": "workbench.commands.doctor",
 }
 

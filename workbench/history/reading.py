@@ -16,7 +16,7 @@ from engines.base import ModelCard
 from suites.base import Condition, Item, Suite, Verdict
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial
-from workbench.history import moments, search, verify
+from workbench.history import moments, search, verify, votes
 from workbench.history.chain import decode_answer
 from workbench.history.files import quick_check, told
 from workbench.history.lock import running_audits
@@ -31,6 +31,7 @@ from workbench.history.rows import (
     NoiseRow,
     VerdictVersion,
 )
+from workbench.history.votes import Annotator, Vote
 
 _PAGE = 500
 """Answers read at a time: no read keeps the file's state fixed for long, so the write-ahead log can be folded in."""
@@ -78,6 +79,26 @@ class Reader:
         """One of them, by its id or a beginning of it. Raises HistoryError."""
         with self._reading() as connection:
             return moments.one(connection, moment)
+
+    # -- votes
+
+    def votes(self, audit: str, annotator: str | None = None) -> list[Vote]:
+        """The votes on an audit's answers, of one annotator if asked, in the order in which they were given."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            return votes.read(connection, number, annotator)
+
+    def annotators(self, audit: str) -> list[Annotator]:
+        """Who has voted on an audit, in the order in which they came."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            return votes.annotators(connection, number)
+
+    def written_tasks(self, audit: str) -> list[tuple[str, str]]:
+        """Suite and task of what the models answered in writing."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            return votes.written_tasks(connection, number)
 
     # -- audits
 

@@ -220,7 +220,13 @@ def _moments(connection: sqlite3.Connection) -> None:
     _run(connection, TABLE)
 
 
-MIGRATIONS: Sequence[Migration] = (("audits", _tables), ("moments", _moments))
+def _votes(connection: sqlite3.Connection) -> None:
+    from workbench.history.votes import TABLE
+
+    _run(connection, TABLE)
+
+
+MIGRATIONS: Sequence[Migration] = (("audits", _tables), ("moments", _moments), ("votes", _votes))
 """All of them, oldest first. Never change one that was released: add another."""
 
 

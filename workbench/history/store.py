@@ -15,7 +15,7 @@ from engines.base import ModelCard
 from suites.base import Answer, Suite, Verdict
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial, count_by_model
-from workbench.history import moments, schema
+from workbench.history import moments, schema, votes
 from workbench.history.buffer import AnswerBuffer, now, verdict_fields
 from workbench.history.chain import canonical, clean, digest, genesis, manifest, suite_digest, written_text
 from workbench.history.files import explain, open_connection, quick_check, told, transaction
@@ -24,6 +24,7 @@ from workbench.history.lock import WriterLock
 from workbench.history.reading import Reader
 from workbench.history.rows import HistoryError, Status
 from workbench.history.search import drop_from_index
+from workbench.history.votes import Vote
 
 
 class History(Reader):
@@ -298,6 +299,29 @@ class History(Reader):
         """Delete what was shown live. Raises HistoryError."""
         with self._exclusive() as connection, transaction(connection):
             connection.execute("DELETE FROM moments WHERE name = ?", (moments.one(connection, moment).id,))
+
+    # -- votes
+
+    def add_annotator(self, audit: str, name: str, background: str | None = None) -> None:
+        """Keep who votes; a background that is given replaces the one before."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                votes.keep_annotator(connection, number, name, background)
+
+    def add_vote(self, audit: str, vote: Vote) -> None:
+        """Keep a vote. HistoryError when the audit lacks the answers, or the annotator has voted on them already."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                votes.store(connection, number, vote)
+
+    def drop_vote(self, audit: str, vote: Vote) -> None:
+        """Take a vote back."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                votes.forget(connection, number, vote.annotator, vote.a, vote.b)
 
     # -- inside
 
