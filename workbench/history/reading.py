@@ -254,6 +254,17 @@ class Reader:
         with self._reading() as connection:
             return quick_check(connection, seconds=None)
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for reads that all see the same moment."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
     # -- inside
 
     @contextmanager

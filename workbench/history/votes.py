@@ -59,14 +59,14 @@ _FIELDS = "p.name, v.a, v.b, v.choice, v.flipped, v.reasons, v.rewrite, v.note, 
 _FROM = "FROM votes v JOIN annotators p ON p.id = v.annotator WHERE p.audit = ?"
 
 
-class Annotator(msgspec.Struct, frozen=True, kw_only=True):
+class Annotator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody who votes on an audit. `background` is what this person says of it, in free text; may be empty."""
 
     name: str
     background: str = ""
 
 
-class Vote(msgspec.Struct, frozen=True, kw_only=True):
+class Vote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A vote on the answers to two trials. `a` is the trial of the model that stands first in the plan."""
 
     annotator: str
@@ -84,7 +84,7 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keep_annotator(connection: sqlite3.Connection, audit: int, name: str, background: str | None) -> int:
-    """The row id of an annotator, in the open transaction; a background that is not None replaces the one before."""
+    """The row id of an annotator, added if it is new. A background that is not None replaces the one before."""
     connection.execute("INSERT OR IGNORE INTO annotators (audit, name) VALUES (?, ?)", (audit, clean(name)))
     if background is not None:
         connection.execute(
