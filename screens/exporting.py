@@ -16,6 +16,7 @@ FORMATS = (
     ("json", "Findings, plan and machine (JSON)"),
     ("csv", "Every answer, for a spreadsheet (CSV)"),
     ("jsonl", "Every answer, complete (JSON lines)"),
+    ("bundle", "All of it, votes too, to take to another machine (zip)"),
 )
 
 
@@ -24,7 +25,8 @@ def export(screen: Frame, audit: str) -> None:
 
     def chosen(kind: str | None) -> None:
         if kind is not None:
-            start = str(Path.home() / f"culture-workbench-{audit}.{kind}")
+            ending = "zip" if kind == "bundle" else kind
+            start = str(Path.home() / f"culture-workbench-{audit}.{ending}")
             screen.app.push_screen(Ask("Write to", start), lambda path: named(kind, path))
 
     def named(kind: str, path: str | None) -> None:
@@ -40,13 +42,17 @@ def export(screen: Frame, audit: str) -> None:
 
 
 def _write(screen: Frame, audit: str, kind: str, target: Path) -> None:
+    from workbench.history.bundle import write_bundle
     from workbench.history.export import export_audit
     from workbench.history.rows import HistoryError
 
     def work() -> None:
         try:
             with screen.core.history() as history:
-                export_audit(history, audit, kind, target)  # type: ignore[arg-type]
+                if kind == "bundle":
+                    write_bundle(history, audit, target)
+                else:
+                    export_audit(history, audit, kind, target)  # type: ignore[arg-type]
         except (HistoryError, OSError) as error:
             screen.app.call_from_thread(screen.tell, str(error), error=True)
             return

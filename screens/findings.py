@@ -60,6 +60,7 @@ class FindingsScreen(Frame):
         Binding("v", "scripts", "words", id="findings.scripts"),
         Binding("x", "export", "export", id="findings.export"),
         Binding("n", "note", "note", id="findings.note"),
+        Binding("b", "vote", "blind vote", id="findings.vote"),
         Binding("i", "suite", "about the suite", id="findings.suite", show=False),
         Binding("escape", "back", "back", id="back"),
     ]
@@ -351,6 +352,13 @@ class FindingsScreen(Frame):
         row = self._focused()
         if row is not None:
             self.app.push_screen(SuiteScreen(row.suite))
+
+    def action_vote(self) -> None:
+        """Judge the models' written answers, without knowing whose is whose."""
+        from screens.vote import VoteScreen
+
+        if self._loaded is not None:
+            self.app.push_screen(VoteScreen(self._audit))
 
     def action_note(self) -> None:
         """Write a note to the audit."""

@@ -68,6 +68,7 @@ class ItemsScreen(Frame):
         Binding("left_square_bracket", "jump(-1)", "previous", key_display="[", id="items.previous"),
         Binding("right_square_bracket", "jump(1)", "next", key_display="]", id="items.next"),
         Binding("slash", "find", "find", key_display="/", id="items.find"),
+        Binding("b", "vote", "blind vote", show=False, id="items.vote"),
         Binding("escape", "back", "back", id="back"),
     ]
 
@@ -339,6 +340,12 @@ class ItemsScreen(Frame):
                 return
             place += step
         self.tell("No further question in this direction in which the models differ.")
+
+    def action_vote(self) -> None:
+        """Judge the models' written answers, without knowing whose is whose."""
+        from screens.vote import VoteScreen
+
+        self.app.push_screen(VoteScreen(self._audit))
 
     def action_find(self) -> None:
         """Look for a word."""

@@ -47,7 +47,9 @@ class WorkbenchApp(App[None]):
     """The workbench in a terminal. `audit`: open on the findings of this audit."""
 
     TITLE = "culture-workbench"
-    CSS_PATH = [_ASSETS / f"{name}.tcss" for name in ("workbench", "models", "compare", "live", "history")]  # noqa: RUF012
+    CSS_PATH = [  # noqa: RUF012
+        _ASSETS / f"{name}.tcss" for name in ("workbench", "models", "compare", "live", "vote", "history")
+    ]
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "models": _models,
         "compare": _compare,

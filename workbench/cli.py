@@ -19,6 +19,7 @@ _GROUPS = {
     "live": "workbench.commands.live",
     "replay": "workbench.commands.replay",
     "label": "workbench.commands.label",
+    "vote": "workbench.commands.vote",
     "doctor": "workbench.commands.doctor",
 }
 

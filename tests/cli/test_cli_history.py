@@ -186,3 +186,34 @@ def test_an_unknown_audit_is_refused_with_the_nearest(command: str, audited: str
     told = refused(*line)
     assert wrong in told
     assert audited in told
+
+
+def test_an_audit_goes_to_another_home_and_back(
+    audited: str, run: Run, refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "audit.zip"
+    run("vote", audited, "--annotator", "ada", input="a t b")
+    assert "a bundle is a file" in refused("history", "export", audited, "--format", "bundle")
+    done = run("history", "export", audited, "--format", "bundle", "-o", str(target))
+    assert done.stderr == f"Audit {audited} is in {target}\n"
+    assert "is there already" in refused("history", "export", audited, "--format", "bundle", "-o", str(target))
+    before = json.loads(run("history", "export", audited, "--format", "json").stdout)
+    again = run("history", "import", str(target))
+    assert again.stderr == f"audit {audited} is here already, and is the same\nnothing to do\n"
+    monkeypatch.setenv("CULTURE_WORKBENCH_HOME", str(tmp_path / "elsewhere"))
+    asked = run("history", "import", str(target), input="n\n", rc=1)
+    assert "96 answers" in asked.stderr
+    assert "votes are added: 3 by ada" in asked.stderr
+    assert json.loads(run("history", "list", "--json").stdout) == {"audits": []}
+    assert f"Audit {audited} is in the history" in run("history", "import", str(target), input="y\n").stderr
+    assert json.loads(run("history", "export", audited, "--format", "json").stdout) == before
+    assert json.loads(run("history", "verify", "--json").stdout)["ok"]
+    back = tmp_path / "back.zip"
+    run("vote", audited, "--annotator", "bo", input="b")
+    run("history", "export", audited, "--format", "bundle", "-o", str(back))
+    monkeypatch.setenv("CULTURE_WORKBENCH_HOME", str(tmp_path / "home"))
+    assert "votes are added: 1 by bo" in run("history", "import", str(back), "--yes").stderr
+    told = json.loads(run("vote", "results", audited, "--json").stdout)
+    assert [one["name"] for one in told["annotators"]] == ["ada", "bo"]
+    (tmp_path / "bad.zip").write_bytes(back.read_bytes()[:-1])
+    assert refused("history", "import", str(tmp_path / "bad.zip"), "--yes").startswith("bad.zip: this is not a bundle")

@@ -24,7 +24,7 @@ from workbench.commands.output import (
 
 @click.group("history")
 def command() -> None:
-    """Past audits: list, show, compare, export, rerun, rescore, verify, delete."""
+    """Past audits: list, show, compare, export, import, rerun, rescore, verify, delete."""
 
 
 def _core() -> Any:
@@ -236,7 +236,11 @@ def compare(first: str, second: str, as_json: bool) -> None:
 @command.command("export")
 @click.argument("audit")
 @click.option(
-    "--format", "form", type=click.Choice(["csv", "jsonl", "json", "md", "html"]), default="md", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl", "json", "md", "html", "bundle"]),
+    default="md",
+    show_default=True,
 )
 @click.option(
     "-o", "--output", default="-", help="File to write (not overwritten without --force); - is standard output."
@@ -244,19 +248,51 @@ def compare(first: str, second: str, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @errors_in_one_line
 def export(audit: str, form: Any, output: str, force: bool) -> None:
-    """Write an AUDIT as csv or jsonl (one answer a row), json or md (findings)."""
+    """Write an AUDIT as csv or jsonl (one answer a row), json, md or html (findings), or as a bundle.
+
+    A bundle is a zip with all that the history holds of the audit, votes too: `history import` takes it in elsewhere.
+    """
+    from workbench.history.bundle import write_bundle
     from workbench.history.export import export_audit
 
     with _core().history() as history:
         row = history.audit(audit)
         if output == "-":
+            if form == "bundle":
+                raise Refused("a bundle is a file: say which with -o FILE.zip")
             export_audit(history, row.id, form, sys.stdout)
             return
         target = Path(output)
         if target.exists() and not force:
             raise Refused(f"{output} is there already: choose another name, or --force to overwrite it")
-        export_audit(history, row.id, form, target)
+        if form == "bundle":
+            write_bundle(history, row.id, target)
+        else:
+            export_audit(history, row.id, form, target)
     say(f"Audit {row.id} is in {output}")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@errors_in_one_line
+def import_bundle(file: Path, yes: bool) -> None:
+    """Take in an audit from FILE, a bundle: it is checked first, and what would change is said before it happens."""
+    from workbench.history.importing import look, opened
+
+    core = _core()
+    with opened(file) as bundle:
+        with core.history() as history, history.snapshot() as connection:
+            change = look(connection, bundle)
+        for line in change.lines:
+            say(line)
+        if change.nothing:
+            return
+        if not yes:
+            click.confirm("Do this?", abort=True, err=True)
+        with core.history(readonly=False) as history:
+            history.take_in(bundle, change)
+    say(f"Audit {change.audit} is in the history")
 
 
 @command.command("rerun")

@@ -88,7 +88,11 @@ def export_audit(history: Reader, audit: str, format: Format, target: Path | Tex
     """
     if format not in _WRITERS:
         raise HistoryError(f"there is no format {str(format)[:20]!r}: choose one of {', '.join(_WRITERS)}")
-    pieces = _WRITERS[format](history, history.audit(audit).id)
+    write_pieces(target, _WRITERS[format](history, history.audit(audit).id))
+
+
+def write_pieces(target: Path | TextIO, pieces: Iterable[str]) -> None:
+    """Write pieces of text to a file, which is complete or not there at all, or to an open text stream."""
     if isinstance(target, Path):
         _write_file(target, pieces)
     else:
@@ -186,7 +190,7 @@ class _Echo:
 def _jsonl(history: Reader, audit: str) -> Iterator[str]:
     context = _Context(history, audit)
     for number, row in enumerate(history.rows(audit), 1):
-        yield _json(_answer_object(context, number, row)) + "\n"
+        yield json_text(_answer_object(context, number, row)) + "\n"
 
 
 def _answer_object(context: _Context, number: int, row: AnswerRow) -> dict[str, Any]:
@@ -220,7 +224,7 @@ def _answer_object(context: _Context, number: int, row: AnswerRow) -> dict[str, 
 def _whole(history: Reader, audit: str) -> Iterator[str]:
     details = history.details(audit)
     yield (
-        _json(
+        json_text(
             {
                 "version": VERSION,
                 **audit_object(history, audit),
@@ -262,7 +266,8 @@ _WRITERS: Mapping[str, Callable[[Reader, str], Iterator[str]]] = {
 }
 
 
-def _json(value: object, *, indent: int = 0) -> str:
+def json_text(value: object, *, indent: int = 0) -> str:
+    """JSON in which control and bidi characters are escapes: complete, but never raw on a terminal."""
     text = msgspec.json.encode(value)
     if indent:
         text = msgspec.json.format(text, indent=indent)

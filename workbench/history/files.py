@@ -155,7 +155,7 @@ def quick_check(connection: sqlite3.Connection, *, seconds: float | None = CHECK
     if timer is not None:
         timer.start()
     try:
-        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
+        found = [" ".join(str(row[0]).split()) for row in connection.execute("PRAGMA quick_check(20)")]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise

@@ -17,7 +17,7 @@ from suites.base import Condition, Suite, Verdict
 from suites.kinds import item_of
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial
-from workbench.history import moments, search, verify
+from workbench.history import moments, search, verify, votes
 from workbench.history.chain import decode_answer
 from workbench.history.files import quick_check, told
 from workbench.history.lock import running_audits
@@ -33,6 +33,7 @@ from workbench.history.rows import (
     NoiseRow,
     VerdictVersion,
 )
+from workbench.history.votes import Annotator, Vote
 
 _PAGE = 500
 """Answers read at a time: no read keeps the file's state fixed for long, so the write-ahead log can be folded in."""
@@ -80,6 +81,26 @@ class Reader:
         """One of them, by its id or a beginning of it. Raises HistoryError."""
         with self._reading() as connection:
             return moments.one(connection, moment)
+
+    # -- votes
+
+    def votes(self, audit: str, annotator: str | None = None) -> list[Vote]:
+        """The votes on an audit's answers, of one annotator if asked, in the order in which they were given."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            return votes.read(connection, number, annotator)
+
+    def annotators(self, audit: str) -> list[Annotator]:
+        """Who has voted on an audit, in the order in which they came."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            return votes.annotators(connection, number)
+
+    def written_tasks(self, audit: str) -> list[tuple[str, str]]:
+        """Suite and task of what the models answered in writing."""
+        number = self._number(audit)
+        with self._reading() as connection:
+            return votes.written_tasks(connection, number)
 
     # -- audits
 
@@ -247,6 +268,17 @@ class Reader:
         """What SQLite's own check of the whole file complains of; [] when nothing. Slow on large files."""
         with self._reading() as connection:
             return quick_check(connection, seconds=None)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for reads that all see the same moment."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     # -- inside
 

@@ -220,6 +220,12 @@ def _moments(connection: sqlite3.Connection) -> None:
     _run(connection, TABLE)
 
 
+def _votes(connection: sqlite3.Connection) -> None:
+    from workbench.history.votes import TABLE
+
+    _run(connection, TABLE)
+
+
 _PARTS = """
 ALTER TABLE cells ADD COLUMN part TEXT NOT NULL DEFAULT '';
 DROP VIEW answers_readable;
@@ -260,6 +266,7 @@ MIGRATIONS: Sequence[Migration] = (
     ("parts", _script(_PARTS)),
     ("labels", _script(_LABELS)),
     ("moments", _moments),
+    ("votes", _votes),
 )
 """All of them, oldest first. Never change one that was released: add another."""
 

@@ -15,15 +15,18 @@ from engines.base import ModelCard
 from suites.base import Answer, Suite, Verdict
 from workbench.audits.findings import Findings
 from workbench.audits.plan import Plan, Trial, count_by_model
-from workbench.history import moments, schema
+from workbench.history import importing, moments, schema, votes
 from workbench.history.buffer import AnswerBuffer, now, verdict_fields
-from workbench.history.chain import canonical, clean, digest, genesis, manifest, suite_digest, written_text
+from workbench.history.chain import canonical, clean, genesis, written_text
 from workbench.history.files import explain, open_connection, quick_check, told, transaction
 from workbench.history.headline import headline
+from workbench.history.importing import Bundle, Change
 from workbench.history.lock import WriterLock
 from workbench.history.reading import Reader
 from workbench.history.rows import HistoryError, Status
 from workbench.history.search import drop_from_index
+from workbench.history.suites import store_suite
+from workbench.history.votes import Vote
 
 
 class History(Reader):
@@ -147,7 +150,7 @@ class History(Reader):
                 raise ValueError(f"the plan's suite {planned.id} {planned.version} was not given")
         ordered = [given[planned.hash] for planned in plan.suites]
         with self._exclusive() as connection, transaction(connection):
-            stored = [_store_suite(connection, suite) for suite in ordered]
+            stored = [store_suite(connection, suite) for suite in ordered]
             start = genesis(plan.hash, [mark for _, mark in stored])
             name = _new_name(connection)
             values = {
@@ -327,6 +330,37 @@ class History(Reader):
         with self._exclusive() as connection, transaction(connection):
             connection.execute("DELETE FROM moments WHERE name = ?", (moments.one(connection, moment).id,))
 
+    # -- from another history
+
+    def take_in(self, bundle: Bundle, change: Change) -> None:
+        """Do what `importing.look` said an import would do, all of it or nothing. HistoryError when the history has
+        changed meanwhile, or when what was taken in would not hold."""
+        with self._exclusive() as connection, transaction(connection):
+            importing.take_in(connection, self._guard, self.path, bundle, change)
+
+    # -- votes
+
+    def add_annotator(self, audit: str, name: str, background: str | None = None) -> None:
+        """Keep who votes; a background that is given replaces the one before."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                votes.keep_annotator(connection, number, name, background)
+
+    def add_vote(self, audit: str, vote: Vote) -> None:
+        """Keep a vote. HistoryError when the audit lacks the answers, or the annotator has voted on them already."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                votes.store(connection, number, vote)
+
+    def drop_vote(self, audit: str, vote: Vote) -> None:
+        """Take a vote back."""
+        with self._exclusive() as connection:
+            number = self._number(audit)
+            with transaction(connection):
+                votes.forget(connection, number, vote.annotator, vote.a, vote.b)
+
     # -- inside
 
     def _settle(self) -> None:
@@ -399,30 +433,6 @@ def _new_name(connection: sqlite3.Connection) -> str:
         name = secrets.token_hex(4)
         if connection.execute("SELECT 1 FROM audits WHERE name = ?", (name,)).fetchone() is None:
             return name
-
-
-def _store_suite(connection: sqlite3.Connection, suite: Suite) -> tuple[int, str]:
-    """Row id and digest of a suite, stored if it is not there yet."""
-    text = manifest(suite)
-    items = [(clean(item.id), item.hash, clean(item.stratum), canonical(item.data).decode()) for item in suite.items]
-    mark = suite_digest(text, items)
-    known = connection.execute("SELECT id FROM suites WHERE digest = ?", (mark,)).fetchone()
-    if known is not None:
-        return int(known[0]), mark
-    row = connection.execute(
-        "INSERT INTO suites (digest, hash, suite, version, title, manifest) VALUES (?, ?, ?, ?, ?, ?)",
-        (mark, suite.hash, clean(suite.id), clean(suite.version), clean(suite.title), text),
-    ).lastrowid
-    assert row is not None
-    for position, (name, item_hash, stratum, data) in enumerate(items):
-        item_mark = digest(data.encode())
-        connection.execute("INSERT OR IGNORE INTO items (digest, data) VALUES (?, ?)", (item_mark, data))
-        connection.execute(
-            "INSERT INTO suite_items (suite, position, item, hash, name, stratum) "
-            "VALUES (?, ?, (SELECT id FROM items WHERE digest = ?), ?, ?, ?)",
-            (row, position, item_mark, item_hash, name, stratum),
-        )
-    return row, mark
 
 
 def _delete(connection: sqlite3.Connection, audit: int) -> None:
