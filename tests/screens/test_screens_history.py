@@ -17,6 +17,7 @@ from textual.widgets._footer import FooterKey
 from suites.base import Suite
 from workbench.audits.build import build_plan
 from workbench.history import History
+from workbench.history.importing import opened
 from workbench.history.lock import WriterLock
 from workbench.history.rows import AuditRow
 from workbench.paths import history_path
@@ -348,7 +349,7 @@ async def test_the_answers_are_exported_and_nothing_is_overwritten_unasked(lab: 
         async def export() -> None:
             await pilot.press("x")
             await wait_for_screen(pilot, "Choose")
-            await pilot.press("down", "down", "enter")
+            await pilot.press("down", "down", "down", "enter")
             await wait_for_screen(pilot, "Ask")
             asked = pilot.app.screen.query_one(Input)
             assert asked.value == str(Path.home() / f"culture-workbench-{name}.csv")
@@ -367,6 +368,23 @@ async def test_the_answers_are_exported_and_nothing_is_overwritten_unasked(lab: 
         await pilot.press("enter")
         await wait_for_screen(pilot, "HistoryScreen")
         assert target.read_text(encoding="utf-8") == "mine"
+
+
+async def test_an_audit_is_exported_whole_as_a_bundle(lab: Lab, tmp_path: Path) -> None:
+    name = audit(lab)
+    async with app().run_test(size=WIDE) as pilot:
+        await listed(pilot, 1)
+        await pilot.press("x")
+        await wait_for_screen(pilot, "Choose")
+        await pilot.press("end", "enter")
+        await wait_for_screen(pilot, "Ask")
+        asked = pilot.app.screen.query_one(Input)
+        assert asked.value == str(Path.home() / f"culture-workbench-{name}.zip")
+        asked.value = str(tmp_path / "whole.zip")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: "whole.zip" in toasts(pilot))
+    with opened(tmp_path / "whole.zip") as bundle:
+        assert bundle.manifest.audit == name
 
 
 async def test_an_audit_is_deleted_only_on_yes(lab: Lab) -> None:

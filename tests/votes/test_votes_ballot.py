@@ -58,6 +58,8 @@ def test_models_with_and_without_a_template_are_still_paired(lab: Lab, chat_audi
             (history.row(audit, p.a).trial.condition.form, history.row(audit, p.b).trial.condition.form)
             for p in found.pairs
         }
+        shown = [Ballot(history, found, "ada").shown(history, pair) for pair in found.pairs]
+    assert not any(one.prompt.startswith("[user]") for one in shown)
     assert len(found.pairs) == 4
     assert forms <= {("chat", "plain"), ("plain", "plain")}
 

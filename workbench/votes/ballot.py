@@ -22,6 +22,7 @@ from workbench.audits.plan import Plan
 from workbench.history import History, HistoryError
 from workbench.history.chain import digest
 from workbench.history.reading import Reader
+from workbench.history.rows import AnswerRow
 from workbench.history.votes import REASONS, Choice, Reason, Vote
 from workbench.text import safe_text
 
@@ -141,6 +142,11 @@ def offered(history: Reader, audit: str, models: tuple[str, str]) -> Offer:
     )
 
 
+def _question(row: AnswerRow) -> str:
+    """What was asked, without the mark that the history puts before a chat's only message."""
+    return row.prompt.removeprefix("[user] ") if row.trial.condition.form == "chat" else row.prompt
+
+
 def flipped(audit: str, pair: Pair, annotator: str) -> bool:
     """Whether the first model's answer stands on the right for this annotator."""
     return bool(_draw("side", audit, pair, annotator) & 1)
@@ -204,7 +210,8 @@ class Ballot:
         if self.flipped(pair):
             texts.reverse()
         # Of two forms of one question the shorter one has no worked examples and no cue.
-        return Shown(prompt=min(first.prompt, second.prompt, key=len), left=texts[0], right=texts[1])
+        prompt = min((_question(row) for row in (first, second)), key=len)
+        return Shown(prompt=prompt, left=texts[0], right=texts[1])
 
     def record(
         self,

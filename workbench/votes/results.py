@@ -219,7 +219,7 @@ def lines(found: Results) -> list[str]:
         ]
         said.append("Reasons: " + "; ".join(parts) + ".")
     if found.left + found.right:
-        said.append(f"The left answer was taken {found.left} times, the right one {found.right} times.")
+        said.append(f"Preferred where it stood: left (or above) {found.left}, right (or below) {found.right}.")
     if found.unusable:
         said.append(f"{found.unusable} questions are not offered: an answer is missing or not usable.")
     return said
