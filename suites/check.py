@@ -20,6 +20,8 @@ from suites.scripts import converter
 
 SCORED = frozenset({"choice", "judgements", "rating", "paired-text"})
 """Kinds of task whose prompts are continued by options."""
+_OPENING = tuple("“‘(«\"'")
+"""After these an option begins without a blank."""
 _QUOTES = str.maketrans("「」『』", "“”‘’")
 """Quotation marks as they are usual in Taiwan, and on the Mainland."""
 
@@ -86,7 +88,7 @@ def _prompts(suite: Suite) -> Iterator[Problem]:
             place = f"tasks[{number}].prompts[{index}]"
             if prompt.text != prompt.text.rstrip() and task.kind in SCORED:
                 yield Problem("warning", MANIFEST, 0, f"{place}.text", "ends in a blank, which tokenisers treat badly")
-            if not prompt.lead and _spaced(language) and task.kind in SCORED:
+            if not prompt.lead and _spaced(language) and task.kind in SCORED and prompt.text[-1:] not in _OPENING:
                 message = "is missing: options in this language begin with a blank"
                 yield Problem("warning", MANIFEST, 0, f"{place}.lead", message)
             if task.kind in {"choice-generated", "short-answer"} and not prompt.cue:

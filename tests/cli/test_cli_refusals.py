@@ -107,8 +107,8 @@ def test_an_unknown_model_is_refused_with_the_nearest(tiny: Path, run: Run, refu
         assert "did you mean tiny?" in refused(*line)
 
 
-def test_an_address_is_refused(refused: Refused) -> None:
-    assert "address" in refused("audit", "http://127.0.0.1:1/v1#name", "-s", "sc-tc-terms")
+def test_an_address_where_nobody_answers_is_refused(refused: Refused) -> None:
+    assert "cannot be reached" in refused("audit", "http://127.0.0.1:1/v1#name", "-s", "sc-tc-terms")
 
 
 # -- suites -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from suites.base import Condition
 from workbench.audits.build import build_plan
 from workbench.audits.plan import Trial
 from workbench.history import History
+from workbench.history.bundle import write_bundle
 from workbench.history.chain import answer_hash
+from workbench.history.importing import look, opened
 from workbench.history.schema import MIGRATIONS
 
 
@@ -51,3 +53,20 @@ def test_parts_come_back_as_they_went_in(tmp_path: Path) -> None:
         assert sorted(set(parts)) == ["a", "b", "c", "d"]
         assert history.suites(audit) == [suite]
         assert {item.culture for item in history.suites(audit)[0].items} == {"norland", "soland"}
+
+
+def test_parts_go_to_another_history_and_back(tmp_path: Path) -> None:
+    """A bundle of an audit whose questions have several parts is the same audit elsewhere."""
+    lab = Lab(tmp_path)
+    suite = questions.everyday(4, tasks=("each",), languages=("en",))
+    plan = build_plan([model("alpha")], [suite])
+    audit = lab.complete(plan, [suite], Garage(alpha=lambda: Scripted("alpha", score=questions.by_lot)))
+    with lab.open() as history, History.open(tmp_path / "other.db") as other:
+        write_bundle(history, audit, tmp_path / "audit.zip")
+        with opened(tmp_path / "audit.zip") as bundle:
+            with other.snapshot() as connection:
+                change = look(connection, bundle)
+            other.take_in(bundle, change)
+        assert other.verify(audit) == []
+        assert [row.trial for row in other.rows(audit)] == [row.trial for row in history.rows(audit)]
+        assert other.findings(audit) == history.findings(audit)

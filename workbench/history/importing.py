@@ -299,6 +299,7 @@ def _trial(given: AnswerPart) -> Trial:
         given.form,  # type: ignore[arg-type]
         given.context,
         given.persona,
+        given.part,
     )
     return Trial(given.model, given.suite, given.task, given.item, asked, given.repeat)
 
