@@ -182,8 +182,8 @@ SELECT key, name, fingerprint, card, noise, noise_items, noise_detail, canary FR
 WHERE audit = ? ORDER BY position
 """
 _ANSWERS = """
-SELECT n.id, c.model_key, c.suite, c.task, i.hash, c.language, c.version, c."order", c.form, c.context, c.persona, c.part,
-  n.repeat, n.trial, p.text, n.kind, n.answer, n.seconds, n.at, n.hash
+SELECT n.id, c.model_key, c.suite, c.task, i.hash, c.language, c.version, c."order", c.form, c.context, c.persona,
+  c.part, n.repeat, n.trial, p.text, n.kind, n.answer, n.seconds, n.at, n.hash
 FROM answers n JOIN cells c ON c.id = n.cell JOIN suite_items i ON i.id = n.item JOIN prompts p ON p.id = n.prompt
 WHERE n.audit = ? ORDER BY n.seq
 """
