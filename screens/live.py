@@ -32,6 +32,7 @@ from workbench.live.scene import (
     panes,
     reference,
     stream_request,
+    token_width,
 )
 from workbench.live.scorer import Floor, Job, Scorer, Shown
 from workbench.live.streams import Stream, Streams
@@ -116,6 +117,8 @@ class LiveScreen(Frame):
         self._works: dict[str, Work] = {}
         self._shown: dict[int, Shown] = {}
         self._floors: dict[str, float] = {}
+        self._widths: dict[str, float] = {}
+        """Tokens a character, by the model's name."""
         self._turn = 0
         self._moved = 0.0
         self._writing = False
@@ -183,6 +186,8 @@ class LiveScreen(Frame):
         self._templates = {name: model.template for name, model in known.items()}
         loaded = [name for name in self._session.names if name in known]
         chosen = loaded[:PANES] or sorted(known, key=lambda name: known[name].size)[:2]
+        for name in loaded:
+            self._measure_width(name)
         problem, first = "", None
         try:
             first = next((one for one in lessons(self._core.suite_roots) if one.id == _FIRST), None)
@@ -356,11 +361,18 @@ class LiveScreen(Frame):
         problem = ""
         try:
             self._session.load(name, job)
+            self._measure_width(name)
         except Cancelled:
             problem = "loading was stopped"
         except EngineError as error:
             problem = str(error)
         self.post_message(Loaded(name, problem))
+
+    def _measure_width(self, name: str) -> None:
+        """From a thread: it asks the engine."""
+        engine = self._session.engine(name)
+        if engine is not None:
+            self._widths[name] = token_width(engine)
 
     @on(Loaded)
     def _was_loaded(self, event: Loaded) -> None:
@@ -414,7 +426,7 @@ class LiveScreen(Frame):
             if engine is None or len(scene.options) < 2 or not scene.wordings[pane.wording].prompt.strip():
                 continue
             chat = scene.chat(bool(engine.card.template), free=False)
-            jobs.append(Job(key, engine, options_request(scene, pane, chat)))
+            jobs.append(Job(key, engine, options_request(scene, pane, chat, self._widths.get(pane.model, 1.0))))
         if not self._writing:
             self._turn = self._scorer.ask(jobs, now=now)
             self._core.scheduler.wake()

@@ -97,3 +97,7 @@ def open_screens(audit: str = "") -> None:
     from workbench.app import open_app
 
     open_app(core, audit)
+
+
+if __name__ == "__main__":
+    main(prog_name="culture-workbench")

@@ -7,12 +7,13 @@ from typing import Literal
 
 import msgspec
 
-from engines.base import ChoiceRequest, GenerateRequest, Message, Prompt, Sampling
+from engines.base import ChoiceRequest, Engine, EngineError, GenerateRequest, Message, Prompt, Sampling
 
 PANES = 4
+_SAMPLE = "请从这些名字里选出一位资质更好的员工"
 TAIL = 40
 """A change within about this many last tokens reuses everything before it."""
-STEP = 32
+STEP = 16
 """The reused part grows in steps of about this many tokens, so that typing on does not begin anew at every key."""
 
 
@@ -71,13 +72,22 @@ def prompt_of(text: str, chat: bool) -> Prompt:
     return (Message("user", text),) if chat else text
 
 
-def shared_part(text: str) -> str:
+def token_width(engine: Engine) -> float:
+    """Tokens that a model needs for a character beyond ASCII (in Chinese, where they are dearest). Once a model: it
+    waits for what the engine does."""
+    try:
+        return max(0.5, len(engine.tokenize(_SAMPLE)) / len(_SAMPLE))
+    except EngineError:
+        return 1.0  # servers do not show their tokens
+
+
+def shared_part(text: str, wide: float = 1.0) -> str:
     """The beginning of a prompt that stays in the model's memory while its end is typed.
 
-    It depends on the text alone, never on how it was typed, so that a score that has settled is that of a fresh scoring
-    of the text. Tokens are guessed (a quarter for an ASCII character, one for every other).
+    It depends on the text (and the model's `wide`) alone, never on how it was typed, so that a score that has settled
+    is that of a fresh scoring. Tokens are guessed: a quarter for an ASCII character, `wide` for every other one.
     """
-    weights = [0.25 if character.isascii() else 1.0 for character in text]
+    weights = [0.25 if character.isascii() else wide for character in text]
     room = sum(weights) - TAIL
     if room < STEP:
         return ""
@@ -90,13 +100,13 @@ def shared_part(text: str) -> str:
     return ""
 
 
-def options_request(scene: Scene, pane: Pane, chat: bool) -> ChoiceRequest:
+def options_request(scene: Scene, pane: Pane, chat: bool, wide: float = 1.0) -> ChoiceRequest:
     """What a pane's model is asked for its bars. A chat answer begins with the option, a continuation with a blank
     where the prompt's last character would touch a letter."""
     text = scene.wordings[pane.wording].prompt
     lead = " " if not chat and text[-1:].isascii() and text[-1:].isalnum() else ""
     options = tuple(lead + option if option[:1].isascii() else option for option in scene.options_of(pane.wording))
-    return ChoiceRequest(prompt_of(text, chat), options, shared=shared_part(text))
+    return ChoiceRequest(prompt_of(text, chat), options, shared=shared_part(text, wide))
 
 
 def stream_request(scene: Scene, pane: Pane, chat: bool, *, prefix: str, tokens: int, seed: int) -> GenerateRequest:
