@@ -40,6 +40,8 @@ async def shoot() -> None:
     """Walk through the application as the README does."""
     from textual.widgets import Button, Checkbox, Input
 
+    from screens.live import LiveScreen
+    from screens.live_pane import LivePane
     from workbench.app import WorkbenchApp
     from workbench.core import Workbench
     from workbench.settings import Settings
@@ -65,6 +67,14 @@ async def shoot() -> None:
         await pilot.press("enter")
         await _until(pilot, "ItemsScreen", ".answer")
         _save(app, "items")
+        await pilot.press("3")
+        await _until(pilot, "LiveScreen", "LivePane")
+        while not all(pane.bars is not None for pane in app.screen.query(LivePane)):
+            await pilot.pause(0.2)
+        # The noise of what is shown is measured when nothing has been typed for a while.
+        while isinstance(app.screen, LiveScreen) and not app.screen._floors:
+            await pilot.pause(0.2)
+        _save(app, "live")
 
 
 def main() -> None:

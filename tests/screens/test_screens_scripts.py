@@ -51,6 +51,8 @@ async def to_words(pilot: Pilot[None]) -> None:
     await pilot.press("v")
     await wait_for_screen(pilot, "ScriptsScreen")
     await wait_until(pilot, lambda: pilot.app.screen.query_one("#scripts-words", DataTable).row_count)
+    # The line at the top looks at the audit twice a second.
+    await wait_until(pilot, lambda: "complete" in shown(pilot).splitlines()[0])
     await pilot.pause()
 
 
