@@ -21,7 +21,7 @@ from suites.tasks import task_for
 from workbench.audits.findings import Comparison, Finding, Findings
 from workbench.figures import interval, number, p_value
 from workbench.history.reading import Reader
-from workbench.history.rows import AnswerRow
+from workbench.history.rows import AnswerRow, JudgedRow
 from workbench.live.bars import bars
 from workbench.reports.intervals import Line, plot
 from workbench.text import safe_text
@@ -42,14 +42,15 @@ def page(history: Reader, audit: str) -> Iterator[str]:
     )  # fmt: skip
     style = (_ASSETS / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    cards, noise = history.cards(row.id), history.noise(row.id)
     models = [
         {
             "name": model.name,
             "sign": SIGNS[place % 8],
             "place": place % 8,
             "fingerprint": model.fingerprint,
-            "card": history.cards(row.id).get(model.key),
-            "noise": history.noise(row.id).get(model.key),
+            "card": cards.get(model.key),
+            "noise": noise.get(model.key),
         }
         for place, model in enumerate(plan.models)
     ]
@@ -145,8 +146,9 @@ def _examples(history: Reader, audit: str, suites: Sequence[Suite], models: Sequ
     """For each task the first questions on which the models differ, filled up with the first others: chosen by a rule,
     so that nobody can pick what suits."""
     by_id = {suite.id: suite for suite in suites}
-    asked: dict[tuple[str, str], dict[tuple[object, ...], dict[str, AnswerRow]]] = {}
-    for row in history.rows(audit):
+    # Verdicts first, without prompts and answers: an audit can have a million of them, and a few are shown.
+    asked: dict[tuple[str, str], dict[tuple[object, ...], dict[str, JudgedRow]]] = {}
+    for row in history.judged(audit):
         trial = row.trial
         if trial.repeat or trial.condition.order or trial.condition.version != 1:
             continue
@@ -163,7 +165,8 @@ def _examples(history: Reader, audit: str, suites: Sequence[Suite], models: Sequ
             task = None
         whole = [rows for rows in questions.values() if len(rows) == len(models)]
         whole.sort(key=lambda rows: len({row.verdict.kind + row.verdict.choice for row in rows.values()}) < 2)
-        for rows in whole[:EXAMPLES]:
+        for chosen in whole[:EXAMPLES]:
+            rows = {model: history.row(audit, chosen[model].trial.id) for model in models}
             first = rows[models[0]]
             shown.append(
                 {
