@@ -22,7 +22,6 @@ from screens.frame import Frame
 from screens.live_pane import LivePane, diff_line
 from screens.loaded import Work, session_of
 from suites.base import SuiteError
-from workbench.audits.scheduler import device_of
 from workbench.live.scene import (
     PANES,
     Pane,
@@ -392,10 +391,7 @@ class LiveScreen(Frame):
     @contextmanager
     def _device(self, engine: Engine, unwanted: Callable[[], bool]) -> Iterator[None]:
         """Lease the device that an engine computes on; an audit steps aside for it."""
-        card = engine.card
-        layers = 0 if card.offload == "none" else -1
-        device = device_of(card.engine, card.path, layers, card.offload != "none")
-        with self._core.scheduler.interactive(device, unwanted):
+        with self._core.scheduler.interactive(self._session.device(engine), unwanted):
             yield
 
     # -- options ------------------------------------------------------------------------------------------------

@@ -113,6 +113,8 @@ class Work:
 class _Held(msgspec.Struct, frozen=True):
     engine: Engine
     options: LoadOptions
+    device: str
+    """As the scheduler leases it."""
 
 
 class Session:
@@ -156,15 +158,19 @@ class Session:
 
     def load(self, name: str, work: Work) -> ModelCard:
         """Load a model and keep it. Raises EngineError, EngineDied, Cancelled; then nothing is kept."""
-        engine, options = self._open(name, work)
+        opened = self._open(name, work)
         with self._lock:
             keep = not (self._closed or work.stopped)
             if keep:
-                self._held[name] = _Held(engine, options)
+                self._held[name] = opened
         if not keep:
-            engine.close()
+            opened.engine.close()
             raise Cancelled("stopped")
-        return engine.card
+        return opened.engine.card
+
+    def device(self, engine: Engine) -> str:
+        """The device that a loaded engine computes on, found out when it was loaded; the processor for any other."""
+        return next((held.device for held in list(self._held.values()) if held.engine is engine), "cpu")
 
     def unload(self, name: str) -> None:
         """Give a model's memory back."""
@@ -176,24 +182,18 @@ class Session:
     def check(self, name: str, work: Work) -> Checked:
         """Try a model out; one that was not loaded is unloaded again. Raises EngineError, EngineDied, Cancelled."""
         held = self._held.get(name)
-        if held is None:
-            engine, options = self._open(name, work)
-        else:
-            engine, options = held.engine, held.options
+        opened = held or self._open(name, work)
         try:
             work.say(f"checking {name}")
-            with (
-                work.device(self._core.scheduler, self._core.device(self._core.usable(name).path, options)),
-                work.asks(engine),
-            ):
+            with work.device(self._core.scheduler, opened.device), work.asks(opened.engine):
                 work.say(f"checking {name}")
-                checked = try_out(engine, work.go_on)
+                checked = try_out(opened.engine, work.go_on)
         except EngineDied:
             self.unload(name)
             raise
         finally:
             if held is None:
-                engine.close()
+                opened.engine.close()
         self.checks[name] = checked
         return checked
 
@@ -214,18 +214,19 @@ class Session:
         for thread in threads:
             thread.join()
 
-    def _open(self, name: str, work: Work) -> tuple[Engine, LoadOptions]:
+    def _open(self, name: str, work: Work) -> _Held:
         from engines.hardware import machine
 
         model = self._core.usable(name, work.progress)
         options = self._core.options(model.name)
         work.say(f"loading {name}")
-        with work.device(self._core.scheduler, self._core.device(model.path, options)):
+        device = self._core.device(model.path, options)
+        with work.device(self._core.scheduler, device):
             work.say(f"loading {name}")
             before = machine(torch=model.engine == "hf")
             engine = self._core.open_engine(model.name, options, work.progress)
             self.taken[name] = self._core.taken(engine, before)
-            return engine, options
+            return _Held(engine, options, device)
 
 
 _SESSIONS: WeakKeyDictionary[WorkbenchApp, Session] = WeakKeyDictionary()
