@@ -14,17 +14,16 @@ from suites.kinds.shared import (
     Facets,
     ItemKind,
     Note,
-    Option,
+    Options,
     Question,
     Sources,
     Texts,
+    completed,
     culture_of,
-    option_faults,
-    text_faults_of,
+    question_faults,
 )
 from suites.schema import Fault, Key, Slug, Strict
 
-Options = Annotated[tuple[Option, ...], Meta(min_length=4, max_length=4)]
 Gold = Annotated[
     dict[Key, Annotated[tuple[Key, ...], Meta(min_length=1, max_length=4)]], Meta(min_length=2, max_length=2)
 ]
@@ -60,27 +59,12 @@ class CommonsenseQuestion(Strict, frozen=True, kw_only=True):
 
 
 def _expand(line: CommonsenseLine, extras: Extras) -> list[CommonsenseQuestion]:
-    return [
-        CommonsenseQuestion(
-            id=line.id,
-            topic=line.topic,
-            cultures=tuple(culture_of(extras, key, "gold") for key in line.gold),
-            question=line.question,
-            options=line.options,
-            gold=line.gold,
-            source=line.source,
-            note=line.note,
-        )
-    ]
+    cultures = tuple(culture_of(extras, key, "gold") for key in line.gold)
+    return [completed(CommonsenseQuestion, line, cultures=cultures)]
 
 
 def _faults(item: CommonsenseQuestion) -> Iterator[Fault]:
-    yield from option_faults(item.options)
-    yield from text_faults_of(
-        {"question": item.question} | {f"options[{n}].text": option.text for n, option in enumerate(item.options)}
-    )
-    if [option.key for option in item.options] != ["a", "b", "c", "d"]:
-        yield "options", "must have the keys a, b, c, d in this order"
+    yield from question_faults(item.question, item.options)
     keys = {option.key for option in item.options}
     for name, gold in item.gold.items():
         for key in gold:

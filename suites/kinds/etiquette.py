@@ -15,6 +15,7 @@ from suites.kinds.shared import (
     Question,
     Sources,
     Texts,
+    completed,
     culture_of,
     listed,
     text_faults_of,
@@ -55,19 +56,7 @@ class EtiquetteStory(Strict, frozen=True, kw_only=True):
 
 
 def _expand(line: EtiquetteLine, extras: Extras) -> list[EtiquetteStory]:
-    return [
-        EtiquetteStory(
-            id=line.id,
-            culture=culture_of(extras, line.culture),
-            topic=line.topic,
-            story=line.story,
-            label=line.label,
-            value=line.value,
-            rule=line.rule,
-            source=line.source,
-            note=line.note,
-        )
-    ]
+    return [completed(EtiquetteStory, line, culture=culture_of(extras, line.culture))]
 
 
 def _faults(item: EtiquetteStory) -> Iterator[Fault]:

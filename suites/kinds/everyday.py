@@ -14,18 +14,17 @@ from suites.kinds.shared import (
     Facets,
     ItemKind,
     Note,
-    Option,
+    Options,
     Question,
     Sources,
     Texts,
+    completed,
     culture_of,
-    option_faults,
-    text_faults_of,
+    question_faults,
 )
 from suites.schema import Fault, Key, Slug, Strict
 
 Topic = Literal["food", "school", "holidays", "work", "sport", "manners"]
-Options = Annotated[tuple[Option, ...], Meta(min_length=4, max_length=4)]
 Gold = Annotated[tuple[Key, ...], Meta(min_length=1, max_length=4)]
 
 
@@ -57,28 +56,12 @@ class EverydayQuestion(Strict, frozen=True, kw_only=True):
 
 
 def _expand(line: EverydayLine, extras: Extras) -> list[EverydayQuestion]:
-    return [
-        EverydayQuestion(
-            id=line.id,
-            culture=culture_of(extras, line.culture),
-            topic=line.topic,
-            question=line.question,
-            options=line.options,
-            gold=line.gold,
-            source=line.source,
-            note=line.note,
-        )
-    ]
+    return [completed(EverydayQuestion, line, culture=culture_of(extras, line.culture))]
 
 
 def _faults(item: EverydayQuestion) -> Iterator[Fault]:
-    yield from option_faults(item.options)
-    yield from text_faults_of(
-        {"question": item.question} | {f"options[{n}].text": option.text for n, option in enumerate(item.options)}
-    )
+    yield from question_faults(item.question, item.options)
     keys = {option.key for option in item.options}
-    if [option.key for option in item.options] != ["a", "b", "c", "d"]:
-        yield "options", "must have the keys a, b, c, d in this order"
     for key in item.gold:
         if key not in keys:
             yield "gold", f"{key!r} is the key of no option"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -16,6 +16,7 @@ Names = Annotated[dict[Language, Word], Meta(min_length=1, max_length=64)]
 Sources = Annotated[tuple[Slug, ...], Meta(max_length=32)]
 
 ENGLISH = "en"
+T = TypeVar("T")
 
 
 class Culture(Strict, frozen=True, kw_only=True):
@@ -154,9 +155,22 @@ def option_faults(options: tuple[Option, ...]) -> Iterator[Fault]:
             yield "options", f"holds {text!r} twice in {language}"
 
 
-def languages_of(text: Mapping[str, Any]) -> frozenset[str]:
-    """The languages of one text."""
-    return frozenset(text)
+Options = Annotated[tuple[Option, ...], Meta(min_length=4, max_length=4)]
+
+
+def question_faults(question: Mapping[str, str], options: tuple[Option, ...]) -> Iterator[Fault]:
+    """A question and its four options: keys a to d, all texts in the same languages."""
+    yield from option_faults(options)
+    yield from text_faults_of(
+        {"question": question} | {f"options[{n}].text": option.text for n, option in enumerate(options)}
+    )
+    if [option.key for option in options] != ["a", "b", "c", "d"]:
+        yield "options", "must have the keys a, b, c, d in this order"
+
+
+def completed(kind: type[T], line: msgspec.Struct, **found: Any) -> T:
+    """The item that a line of `items.jsonl` stands for: its fields, and what it names in the pack's other files."""
+    return kind(**(msgspec.structs.asdict(line) | found))
 
 
 def listed(keys: tuple[str, ...], words: tuple[str, ...]) -> dict[str, str]:
@@ -178,12 +192,14 @@ __all__ = [
     "Names",
     "Note",
     "Option",
+    "Options",
     "Question",
     "Sources",
     "Texts",
+    "completed",
     "culture_of",
-    "languages_of",
     "listed",
     "option_faults",
+    "question_faults",
     "text_faults_of",
 ]

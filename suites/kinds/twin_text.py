@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from suites.kinds.shared import Extra, Extras, Facets, ItemKind, Misfit, Note, Sources
+from suites.kinds.shared import Extra, Extras, Facets, ItemKind, Misfit, Note, Sources, completed
 from suites.schema import Fault, Sentence, Slug, Strict, Word
 
 Variety = Literal["african-american-english", "indian-english", "singlish", "noise"]
@@ -57,18 +57,7 @@ def _expand(line: TwinLine, extras: Extras) -> list[TwinText]:
     attributes = tuple(extras[ATTRIBUTES.name].values())
     if len(attributes) < 2:
         raise Misfit("", f"{ATTRIBUTES.name} names fewer than two attributes")
-    return [
-        TwinText(
-            id=line.id,
-            variety=line.variety,
-            feature=line.feature,
-            guise=line.guise,
-            standard=line.standard,
-            attributes=attributes,
-            source=line.source,
-            note=line.note,
-        )
-    ]
+    return [completed(TwinText, line, attributes=attributes)]
 
 
 def _faults(item: TwinText) -> Iterator[Fault]:
