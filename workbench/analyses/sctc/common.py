@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from statsmodels.stats.proportion import proportions_ztest
 
 from workbench.analyses.sctc.figures import Figure
 from workbench.statistics.intervals import clustered_share
+from workbench.statistics.paired import PairedComparison
 from workbench.statistics.presence import share_against
 
 T = TypeVar("T")
@@ -32,6 +33,22 @@ def z_test(count: int, n: int, null: float, alternative: Literal["smaller", "lar
     if n < FEWEST or count in {0, n}:
         return None
     return float(proportions_ztest(count, n, value=null, alternative=alternative)[1])
+
+
+def difference(what: str, unit: str, found: PairedComparison, **published: Any) -> Figure:
+    """A paired difference as a figure, tested against 0; `published` holds what the paper has beside it."""
+    return Figure(
+        what=what,
+        unit=unit,
+        estimate=found.difference.estimate,
+        low=found.difference.low,
+        high=found.difference.high,
+        n=found.n,
+        null=0.0,
+        p=found.p,
+        test=found.test,
+        **published,
+    )
 
 
 def share(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.analyses.sctc.common import grouped
+from workbench.analyses.sctc.common import difference, grouped
 from workbench.analyses.sctc.figures import Figure, Line, Section, adjusted
 from workbench.analyses.sctc.rows import MeasureRow
 from workbench.statistics.clusters import cluster_means
@@ -50,19 +50,7 @@ def two_by_two(rows: Sequence[MeasureRow], seed: int = 0) -> Section | None:
         if script and region:
             strength = [[abs(value) for value in _by_item(side).values()] for side in (script, region)]
             found = compare_means(strength[0], list(_by_item(script)), strength[1], list(_by_item(region)), seed=seed)
-            figures.append(
-                Figure(
-                    what="strength, script − region",
-                    unit="nats",
-                    estimate=found.difference.estimate,
-                    low=found.difference.low,
-                    high=found.difference.high,
-                    n=found.n,
-                    null=0.0,
-                    p=found.p,
-                    test=found.test,
-                )
-            )
+            figures.append(difference("strength, script − region", "nats", found))
         lines.append(Line(model=model, language=language, figures=tuple(figures)))
     done = adjusted(lines)
     for line in done:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.analyses.sctc.common import grouped, share
+from workbench.analyses.sctc.common import difference, grouped, share
 from workbench.analyses.sctc.figures import Figure, Line, Section, adjusted
 from workbench.analyses.sctc.rows import CountRow, TermRow
 from workbench.statistics.clusters import cluster_means
@@ -57,16 +57,10 @@ def script_gap(rows: Sequence[TermRow], seed: int = 0) -> Section | None:
             items = [[row.item for row in side] for side in sides]
             found = compare_means(values[0], items[0], values[1], items[1], shares=True, seed=seed)
             figures.append(
-                Figure(
-                    what=f"{kind}, Simplified − Traditional",
-                    unit="points",
-                    estimate=found.difference.estimate,
-                    low=found.difference.low,
-                    high=found.difference.high,
-                    n=found.n,
-                    null=0.0,
-                    p=found.p,
-                    test=found.test,
+                difference(
+                    f"{kind}, Simplified − Traditional",
+                    "points",
+                    found,
                     published=sum(values[0]) / len(values[0]) - sum(values[1]) / len(values[1]),
                     n_published=min(len(values[0]), len(values[1])),
                 )
