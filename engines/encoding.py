@@ -6,8 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from engines.base import EngineError, Message, Prompt
+from engines.base import EngineError, GenerateRequest, Message, Prompt
 from engines.chat import render
+
+
+class NoRoom(Exception):
+    """A prompt cannot be begun from: it is empty and the model has no start token, or it fills the context."""
 
 
 class Tokenize(Protocol):
@@ -38,6 +42,15 @@ class Encoder:
         self._adds_start = adds_start and start >= 0
         self._start_text = start_text
         self._end_text = end_text
+
+    def begin(self, request: GenerateRequest, room: int) -> list[int]:
+        """The tokens from which an answer is written on, fewer than `room`. Raises NoRoom, and as `encode`."""
+        tokens = self.encode(request.prompt, request.prefix)
+        if not tokens and self.start >= 0:
+            tokens = [self.start]
+        if not tokens or len(tokens) >= room:
+            raise NoRoom(f"the prompt has {len(tokens):,} tokens, the context in force {room:,}")
+        return tokens
 
     def encode(self, prompt: Prompt, suffix: str = "") -> list[int]:
         """The tokens of a prompt with `suffix` (an option, the beginning of an answer) after it.

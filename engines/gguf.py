@@ -37,7 +37,7 @@ from engines.base import (
 )
 from engines.chat import TemplateError
 from engines.choices import OptionResult, Row, TooLong, score_request, wanted_tokens
-from engines.encoding import Encoder
+from engines.encoding import Encoder, NoRoom
 from engines.gguf_grammar import LlamaGrammar
 from engines.header import GgufHeader, read_header
 from engines.sampling import Sampler, log_softmax
@@ -396,18 +396,9 @@ class GgufEngine:
 
     def _generate(self, request: GenerateRequest) -> Iterator[Token]:
         try:
-            tokens = self.encoder.encode(request.prompt, request.prefix)
-        except TemplateError as error:
+            tokens = self.encoder.begin(request, self.context_length)
+        except (TemplateError, NoRoom) as error:
             yield Token("", finish="error", error=str(error))
-            return
-        if not tokens:
-            tokens = [self._start] if self._start >= 0 else []
-        if not tokens or len(tokens) >= self.context_length:
-            yield Token(
-                "",
-                finish="error",
-                error=f"the prompt has {len(tokens):,} tokens, the context in force {self.context_length:,}",
-            )
             return
         self._forget()
         sampler = Sampler(

@@ -31,7 +31,7 @@ from engines.base import (
 )
 from engines.chat import TemplateError
 from engines.choices import score_request
-from engines.encoding import Encoder
+from engines.encoding import Encoder, NoRoom
 from engines.hf_folder import Folder
 from engines.hf_generating import write
 from engines.hf_layers import Layers
@@ -149,18 +149,9 @@ class HfEngine:
     def _generate(self, request: GenerateRequest) -> Iterator[Token]:
         room = self._scoring.context_length
         try:
-            tokens = self.encoder.encode(request.prompt, request.prefix)
-        except TemplateError as error:
+            tokens = self.encoder.begin(request, room)
+        except (TemplateError, NoRoom) as error:
             yield Token("", finish="error", error=str(error))
-            return
-        if not tokens:
-            tokens = [self.encoder.start] if self.encoder.start >= 0 else []
-        if not tokens or len(tokens) >= room:
-            yield Token(
-                "",
-                finish="error",
-                error=f"the prompt has {len(tokens):,} tokens, the context in force {room:,}",
-            )
             return
         yield from write(
             self._network,
