@@ -23,11 +23,11 @@ def bars(scores: ChoiceScores, seconds: float = 0.0) -> Bars:
     """The softmax over the options' summed log-probabilities. ValueError where they could not be scored."""
     if scores.error:
         raise ValueError(scores.error)
+    # Imported here: it brings scipy, which no screen needs before there are bars.
+    from workbench.statistics.noise import probabilities
+
     values = [option.logprob for option in scores.options]
-    top = max(values)
-    weights = [math.exp(value - top) for value in values]
-    total = sum(weights)
-    return Bars(tuple(weight / total for weight in weights), tuple(values), seconds)
+    return Bars(tuple(map(float, probabilities(values))), tuple(values), seconds)
 
 
 def difference(of: Bars, against: Bars, floors: Sequence[float | None]) -> tuple[float | None, ...]:
