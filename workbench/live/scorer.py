@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 import msgspec
 
@@ -131,8 +131,17 @@ class Scorer:
         self._heard(result)
         return True
 
-    def _asking(self, turn: int, engine: Engine) -> AbstractContextManager[None]:
-        return _Asking(self, turn, engine)
+    @contextmanager
+    def _asking(self, turn: int, engine: Engine) -> Iterator[None]:
+        """While it lasts, a newer text cancels the engine's work. Raises Cancelled where one is there already."""
+        with self._changed:
+            self._go_on(turn)
+            self._busy = engine
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy = None
 
     def _measure(self, turn: int, jobs: Sequence[Job]) -> None:
         """When nothing is typed for a while: how much of the bars is the noise of the layout of the computation."""
@@ -158,20 +167,3 @@ class Scorer:
     def _go_on(self, turn: int) -> None:
         if self._outdated(turn):
             raise Cancelled("outdated")
-
-
-class _Asking:
-    """While it lasts, a newer text cancels the engine's work."""
-
-    def __init__(self, scorer: Scorer, turn: int, engine: Engine) -> None:
-        self._scorer, self._turn, self._engine = scorer, turn, engine
-
-    def __enter__(self) -> None:
-        with self._scorer._changed:
-            if self._scorer._outdated(self._turn):
-                raise Cancelled("outdated")
-            self._scorer._busy = self._engine
-
-    def __exit__(self, *_: object) -> None:
-        with self._scorer._changed:
-            self._scorer._busy = None
